@@ -1,0 +1,50 @@
+//! What the agent wants done.
+
+use super::AgentEvent;
+use crate::audio::UtteranceId;
+use crate::record::EndReason;
+use crate::speech::{ChatRequest, Expectation};
+use std::sync::Arc;
+
+/// One thing to do, taken from `Agent::poll`. The session translates it and decides nothing.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    /// Queue a line behind what is being said.
+    Say {
+        /// Its number.
+        utterance: UtteranceId,
+        /// Its words, plain text in the flow's language.
+        text: String,
+    },
+    /// Stop at once: drop everything queued, start a new playout epoch.
+    StopSpeaking,
+    /// What may be said next.
+    Expect(Arc<Expectation>),
+    /// The caller may have finished: ask the recogniser for a final answer.
+    Flush,
+    /// The caller's utterance is over: what follows is a new one.
+    FinishUtterance,
+    /// Ask the language model.
+    Ask {
+        /// Number of the question; replies carry it.
+        ask: u32,
+        /// The question.
+        request: ChatRequest,
+    },
+    /// Drop this question.
+    CancelAsk {
+        /// Number of the question.
+        ask: u32,
+    },
+    /// Send telephone events to the peer.
+    SendDtmf(String),
+    /// Hand the caller to somebody else (REFER).
+    Transfer {
+        /// A SIP URI or a number for the trunk.
+        target: String,
+    },
+    /// End the call. Nothing follows.
+    HangUp(EndReason),
+    /// Something for the record and for those who watch.
+    Report(AgentEvent),
+}

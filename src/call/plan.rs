@@ -1,0 +1,12 @@
+//! What a call is to be: made by whoever starts it, read by the session.
+
+use std::collections::BTreeMap;
+
+/// The plan of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallPlan {
+    /// Name of the flow.
+    pub flow: String,
+    /// Variables for the flow's lines (a lead's name, an appointment), over those of the flow itself.
+    pub variables: BTreeMap<String, String>,
+}

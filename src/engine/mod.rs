@@ -1,0 +1,1 @@
+//! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models.

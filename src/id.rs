@@ -1,0 +1,40 @@
+//! Identifiers that outlive a process.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One call, inbound or outbound: a ULID, so that identifiers sort by the time at which the call began.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(ulid::Ulid);
+
+impl CallId {
+    /// A new identifier from the wall clock and the thread's random source.
+    pub fn generate() -> Self {
+        Self(ulid::Ulid::new())
+    }
+
+    /// The identifier made of given parts: milliseconds since the Unix epoch and 80 random bits.
+    pub fn from_parts(unix_ms: u64, random: u128) -> Self {
+        Self(ulid::Ulid::from_parts(unix_ms, random))
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallId({})", self.0)
+    }
+}
+
+impl std::str::FromStr for CallId {
+    type Err = ulid::DecodeError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ulid::Ulid::from_string(text).map(Self)
+    }
+}

@@ -1,0 +1,2 @@
+//! The `tipring` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Counters and histograms of the process, in the Prometheus text format.

@@ -1,0 +1,1 @@
+//! Personal data: masking, and a wrapper whose `Debug` is masked.

@@ -1,0 +1,1 @@
+//! RTP and RTCP: packets, order, telephone events, source locking, statistics. Pure: bytes and times in, decisions out.

@@ -1,0 +1,1 @@
+//! The settings: compiled-in defaults, then a file, then the environment.

@@ -1,0 +1,202 @@
+//! The engine traits. Synchronous push and poll, so that one trait serves an embedded model and a socket.
+//!
+//! Nothing here blocks: `push` enqueues, `poll` takes what is there. An engine that computes for longer than a millisecond
+//! does so on its own pool and calls the [`Wake`] that it was given when there is something to poll.
+
+use super::{Expectation, Hypothesis, Language};
+use crate::audio::{AudioFrame, Samples};
+use std::sync::Arc;
+
+/// Called by an engine's thread when there is something to poll. Cheap, never blocks.
+pub type Wake = std::task::Waker;
+
+/// Which engine of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// Voice activity detection.
+    Vad,
+    /// Speech recognition.
+    Asr,
+    /// Speech synthesis.
+    Tts,
+    /// Language model.
+    Llm,
+}
+
+/// Why an engine cannot serve.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// A library, model, program or address is missing or wrong; the text names it and says what to do.
+    #[error("{engine}: {what}")]
+    Unavailable {
+        /// Name of the engine as in the configuration.
+        engine: String,
+        /// What is missing, and the fix.
+        what: String,
+    },
+    /// It was there and failed.
+    #[error("{engine} failed: {what}")]
+    Failed {
+        /// Name of the engine as in the configuration.
+        engine: String,
+        /// What happened.
+        what: String,
+    },
+    /// All its workers are busy and its queue is full.
+    #[error("{engine} is overloaded")]
+    Overloaded {
+        /// Name of the engine as in the configuration.
+        engine: String,
+    },
+    /// It cannot speak or hear this language.
+    #[error("{engine} does not know the language '{language}'")]
+    Language {
+        /// Name of the engine as in the configuration.
+        engine: String,
+        /// The language asked for.
+        language: String,
+    },
+}
+
+/// Makes voice detectors, one per call.
+pub trait VoiceDetection: Send + Sync {
+    /// Name as in the configuration.
+    fn name(&self) -> &str;
+    /// A detector with a fresh state.
+    fn open(&self) -> Result<Box<dyn VoiceDetector>, EngineError>;
+}
+
+/// Hears whether somebody speaks. Runs on the speech thread: at most 1 ms a frame.
+pub trait VoiceDetector: Send {
+    /// The probability, 0 to 1, that this frame holds speech.
+    fn push(&mut self, frame: &AudioFrame) -> f32;
+}
+
+/// Makes recogniser streams, one per call.
+pub trait Recognizer: Send + Sync {
+    /// Name as in the configuration.
+    fn name(&self) -> &str;
+    /// Compiles what a flow will expect, before a call needs it. Returns the words that the engine cannot hear.
+    fn prepare(&self, what: &Arc<Expectation>) -> Result<Vec<String>, EngineError>;
+    /// A stream with a fresh state.
+    fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError>;
+}
+
+/// One call's recogniser.
+///
+/// An utterance begins with the first frame after [`finish`](Self::finish) (or after opening) and may span pauses: `flush`
+/// asks for the best final answer *now*, and pushing may go on after it when the caller does.
+pub trait RecognizerStream: Send {
+    /// What may be said from the next utterance on; within one, at the engine's discretion.
+    fn expect(&mut self, what: &Arc<Expectation>);
+    /// Enqueues a frame. When the queue is full the oldest is dropped and later hypotheses are flagged as degraded.
+    fn push(&mut self, frame: &AudioFrame);
+    /// The caller may have finished: a [`Final`](super::HypothesisKind::Final) of all that was pushed follows soon.
+    fn flush(&mut self);
+    /// The utterance is over: what is pushed from now on is the next one.
+    fn finish(&mut self);
+    /// The next hypothesis, if there is one. An error is final: the stream is dead.
+    fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>>;
+}
+
+/// What to say and how.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SpeechRequest {
+    /// Plain text, one sentence or a few.
+    pub text: String,
+    /// Its language.
+    pub language: Language,
+    /// The engine's name of a voice; none is the engine's default.
+    pub voice: Option<String>,
+}
+
+/// Speaks.
+pub trait Synthesizer: Send + Sync {
+    /// Name as in the configuration.
+    fn name(&self) -> &str;
+    /// Starts to synthesise. Dropping the stream cancels.
+    fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError>;
+    /// Renders a fixed line ahead of time where the engine keeps lines ready; may take as long as it takes.
+    fn prepare(&self, _what: &SpeechRequest) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+/// What a synthesis stream has to give.
+#[derive(Clone, Debug)]
+pub enum Synthesis {
+    /// Nothing yet: the wake will be called.
+    Pending,
+    /// The next 20 ms. The last one is padded with silence.
+    Frame(Box<Samples>),
+    /// All was given.
+    Done,
+    /// It broke; frames given before remain valid.
+    Failed(EngineError),
+}
+
+/// One line being synthesised.
+pub trait SynthesisStream: Send {
+    /// The next piece.
+    fn poll(&mut self) -> Synthesis;
+    /// Length of the whole line in samples at 16 kHz, once known.
+    fn total_samples(&self) -> Option<u64>;
+}
+
+/// Who wrote a message of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The task.
+    System,
+    /// The caller.
+    User,
+    /// The agent.
+    Assistant,
+}
+
+/// One message of a conversation.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ChatMessage {
+    /// Who.
+    pub role: Role,
+    /// What.
+    pub content: String,
+}
+
+/// What a language model is asked.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChatRequest {
+    /// The conversation so far, the task first.
+    pub messages: Vec<ChatMessage>,
+    /// The answer that the flow has ready; the `template` engine gives just that.
+    pub template: String,
+    /// Bound on the length of the answer.
+    pub max_tokens: u32,
+}
+
+/// Phrases and answers.
+pub trait LanguageModel: Send + Sync {
+    /// Name as in the configuration.
+    fn name(&self) -> &str;
+    /// Asks. Dropping the stream cancels the request.
+    fn ask(&self, what: &ChatRequest, wake: Wake) -> Result<Box<dyn ReplyStream>, EngineError>;
+}
+
+/// What a reply stream has to give.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// The next piece of text.
+    Delta(String),
+    /// All was given.
+    Done,
+    /// It broke; the text says how.
+    Failed(String),
+}
+
+/// One answer being written.
+pub trait ReplyStream: Send {
+    /// The next piece; none: the wake will be called.
+    fn poll(&mut self) -> Option<Reply>;
+}

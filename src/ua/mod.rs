@@ -1,0 +1,1 @@
+//! The SIP user agent: registration, calls in and out, re-INVITE, transfer.

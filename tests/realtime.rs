@@ -1,0 +1,1 @@
+//! Proves that a media tick does not allocate.
