@@ -1,1 +1,3 @@
 //! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models.
+
+pub mod batch;
