@@ -71,6 +71,10 @@ pub trait VoiceDetection: Send + Sync {
 pub trait VoiceDetector: Send {
     /// The probability, 0 to 1, that this frame holds speech.
     fn push(&mut self, frame: &AudioFrame) -> f32;
+    /// The engine that serves; none: it is the one that opened the detector.
+    fn engine(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Makes recogniser streams, one per call.
@@ -98,6 +102,11 @@ pub trait RecognizerStream: Send {
     fn finish(&mut self);
     /// The next hypothesis, if there is one. An error is final: the stream is dead.
     fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>>;
+    /// The engine that serves now; none: it is the one that opened the stream. A fallback chain has a different answer over
+    /// time, so ask when a hypothesis arrives.
+    fn engine(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What to say and how.
@@ -142,6 +151,16 @@ pub trait SynthesisStream: Send {
     fn poll(&mut self) -> Synthesis;
     /// Length of the whole line in samples at 16 kHz, once known.
     fn total_samples(&self) -> Option<u64>;
+    /// How many bytes of the request's text the frames given so far speak in full, always at a sentence's end: from there
+    /// another engine can go on if this one breaks. 0 until the first sentence was given, and for engines that cannot tell.
+    fn spoken(&self) -> usize {
+        0
+    }
+    /// The engine that gives the frames; none: it is the one that started the line. A fallback chain has a different answer
+    /// over time, so ask when a frame arrives.
+    fn engine(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Who wrote a message of a conversation.
@@ -199,4 +218,9 @@ pub enum Reply {
 pub trait ReplyStream: Send {
     /// The next piece; none: the wake will be called.
     fn poll(&mut self) -> Option<Reply>;
+    /// The engine that answers; none: it is the one that was asked. A fallback chain has a different answer over time, so
+    /// ask when a delta arrives.
+    fn engine(&self) -> Option<&str> {
+        None
+    }
 }
