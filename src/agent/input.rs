@@ -45,4 +45,7 @@ pub enum Input {
     },
     /// The time of `Agent::deadline` has come.
     Deadline,
+    /// The call is over, whoever ended it and why (the peer hung up, media timed out, drain): report the turns that are
+    /// still open, as far as they were heard. No other action is carried out after it.
+    Over,
 }
