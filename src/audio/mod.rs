@@ -1,10 +1,21 @@
 //! Sound: frames, codecs, resampling, concealment, levels, tones, WAV files.
 //!
 //! Pure: no clock and no I/O (the WAV module reads and writes through `std::io` traits and paths given to it).
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod codec;
+mod error;
 mod frame;
+mod halfband;
+pub mod level;
+mod plc;
+pub mod resample;
 
+pub use codec::{CodecKind, DecodeBuf, Decoder, Encoder, FRAME_BYTES, MAX_DECODED_SAMPLES};
+pub use error::AudioError;
 pub use frame::{
     AudioFrame, FRAME_MS, FRAME_SAMPLES, FrameOrigin, MediaTime, PlayoutEvent, PlayoutFrame, SAMPLE_RATE_HZ,
     SAMPLES_PER_MS, Samples, UtteranceId,
 };
+pub use halfband::{HALF_BAND_DELAY, HalfBandDown, HalfBandUp};
+pub use plc::Concealer;
