@@ -1,1 +1,45 @@
-//! The test telephone.
+//! The test telephone: calls the agent, speaks, and measures on its own RTP socket how fast and how well it was answered.
+//!
+//! It is the measuring instrument of the project, so it shares nothing with the agent's media path but the packet and codec
+//! formats: it has its own socket, its own threads, its own clock and its own record of when each packet left and came.
+//!
+//! # What is measured, exactly
+//!
+//! *Time.* Every packet is stamped with the monotonic clock of this process: one that is sent just after `send` returned, one
+//! that is received just after `recv` returned. Sample `k` of a packet has the packet's time and `k / 16000` s, in both
+//! directions. So a gap is what one reads off a capture of the two RTP streams, or off the stereo recording that the telephone
+//! makes. A real telephone adds its own 20 ms of packetisation and its jitter buffer; they are the telephone's, not the agent's.
+//!
+//! *Audible.* What comes in is decoded and cut into pieces of 5 ms. A piece is audible when its level is at least
+//! [`AUDIBLE_DBFS`] (RMS of its samples against full scale). The agent *starts to speak* with the first
+//! sample over that amplitude in the first of two audible pieces in a row, after at least [`BRIDGE`] without an audible piece.
+//!
+//! *Caller's speech.* The first and last speech samples of what the caller says are annotated before the call, on the file or
+//! the synthesised line itself ([`Utterance`]).
+//!
+//! | figure | definition |
+//! |---|---|
+//! | `gap_ms` | last speech sample of the caller sent → first audible agent sample received after it, before the caller speaks again |
+//! | `barge_in` | the agent was audible when the caller's first speech sample was sent |
+//! | `stop_ms` | first speech sample of a barge-in sent → last audible agent sample before the agent's first silence of [`STOP_SILENCE`] |
+//! | false cut-off | the agent starts to speak between the first and the last speech sample of an utterance that is no barge-in |
+//! | missed | the utterance was no false cut-off, and the agent did not start to speak before the caller spoke again or the call ended |
+//! | percentile | nearest rank: the smallest measured value that at least p % of the values do not exceed |
+//!
+//! Turns that were cut off are counted as such and give no gap: an answer to half a sentence is no fast answer.
+
+mod audible;
+mod error;
+mod measure;
+mod report;
+mod script;
+mod utterance;
+
+pub use audible::{AUDIBLE_AMPLITUDE, AUDIBLE_DBFS, BRIDGE, PIECE_SAMPLES, Piece, Spurt, SpurtFinder};
+pub use error::PhoneError;
+pub use measure::{STOP_SILENCE, Said, Turn, measure, percentile};
+pub use report::{
+    CallReport, Definition, Machine, Observed, ObservedSpeaker, REPORT_VERSION, Report, Summary, TurnReport,
+};
+pub use script::{Act, Cue, LINGER, PATIENCE, Script, Step, Trigger};
+pub use utterance::Utterance;

@@ -1,0 +1,488 @@
+//! The report of one call or many: `report.json`.
+
+use super::audible::{AUDIBLE_DBFS, BRIDGE};
+use super::measure::{STOP_SILENCE, Turn, percentile};
+use crate::record::EngineNames;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Version of the report's schema, raised when a field changes its meaning.
+pub const REPORT_VERSION: u32 = 1;
+
+/// An agent turn answers a measured spurt when it began within this time of it.
+const SAME_ONSET_MS: f64 = 500.0;
+
+/// A turn as the agent under test reports it, where it runs in this process. Times count from the telephone's origin.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Observed {
+    /// Who spoke.
+    pub speaker: ObservedSpeaker,
+    /// The words heard of the caller, or spoken by the agent.
+    pub text: String,
+    /// First sample.
+    pub began: Duration,
+    /// Just after the last sample.
+    pub ended: Duration,
+}
+
+/// Who spoke, in [`Observed`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ObservedSpeaker {
+    /// The caller, as understood.
+    Caller,
+    /// The agent.
+    Agent {
+        /// When it decided that the caller had finished.
+        decided: Option<Duration>,
+        /// The silence that it had to wait for, in milliseconds.
+        endpoint_wait_ms: Option<u64>,
+    },
+}
+
+/// What the figures mean, in the report itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Definition {
+    /// Level from which 5 ms of the agent are audible, RMS in dB against full scale.
+    pub audible_dbfs: f32,
+    /// Silences shorter than this do not end a spurt of speech.
+    pub bridge_ms: u64,
+    /// The agent has stopped when it is silent for so long.
+    pub stop_silence_ms: u64,
+    /// How percentiles are taken.
+    pub percentile: String,
+    /// The gap in words.
+    pub gap: String,
+}
+
+impl Default for Definition {
+    fn default() -> Self {
+        Self {
+            audible_dbfs: AUDIBLE_DBFS,
+            bridge_ms: BRIDGE.as_millis() as u64,
+            stop_silence_ms: STOP_SILENCE.as_millis() as u64,
+            percentile: "nearest rank".to_owned(),
+            gap:
+                "last speech sample of the caller sent to first audible agent sample received, both on the RTP at the \
+                  telephone's socket; barge-ins and turns that were cut off give none"
+                    .to_owned(),
+        }
+    }
+}
+
+/// The machine on which it was measured.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model name of the processor.
+    pub cpu: String,
+    /// Logical cores that this process may use.
+    pub cores: usize,
+    /// Load average over one minute at the end.
+    pub load_1m: Option<f64>,
+    /// Operating system and kernel.
+    pub os: String,
+}
+
+impl Machine {
+    /// The one we are on, as far as `/proc` tells.
+    pub fn here() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let cpu = read("/proc/cpuinfo")
+            .lines()
+            .find_map(|line| line.strip_prefix("model name").and_then(|rest| rest.split_once(':')))
+            .map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned());
+        Self {
+            cpu,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load_1m: read("/proc/loadavg").split_whitespace().next().and_then(|n| n.parse().ok()),
+            os: format!("{} {}", std::env::consts::OS, read("/proc/sys/kernel/osrelease").trim()).trim().to_owned(),
+        }
+    }
+}
+
+/// One call.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct CallReport {
+    /// Number of the call, from 1.
+    pub call: usize,
+    /// Who was called or who called.
+    pub peer: String,
+    /// Encoding name of what was agreed on, for instance `PCMU`; empty when the call failed before.
+    pub codec: String,
+    /// From the answer to the agent's first audible sample.
+    pub greeting_ms: Option<f64>,
+    /// The agent's words before the caller first spoke, where known.
+    pub greeting_text: Option<String>,
+    /// From the answer to the end.
+    pub duration_ms: f64,
+    /// How it ended: `we_hung_up`, `peer_hung_up`, `time_over` or `failed`.
+    pub end: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets received, duplicates not counted.
+    pub packets_received: u64,
+    /// Gaps in the sequence numbers received.
+    pub packets_lost: u64,
+    /// How late the telephone's own packets left, the largest, in milliseconds: what the instrument itself adds.
+    pub send_late_max_ms: f64,
+}
+
+/// One thing that the caller did and what came of it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TurnReport {
+    /// Number of the call, from 1.
+    pub call: usize,
+    /// Number of the turn within the call, from 1.
+    pub turn: usize,
+    /// What the caller said, where known.
+    pub caller_text: Option<String>,
+    /// Keys pressed, when it was no speech.
+    pub keys: Option<String>,
+    /// What the agent understood, where it tells.
+    pub heard_text: Option<String>,
+    /// What the agent answered, where it tells, as far as it was heard.
+    pub agent_text: Option<String>,
+    /// The response gap.
+    pub gap_ms: Option<f64>,
+    /// From the annotated last speech sample to the decision that the turn was over.
+    pub endpoint_ms: Option<f64>,
+    /// The silence that the agent was configured to wait for in this turn.
+    pub endpoint_wait_ms: Option<u64>,
+    /// The gap less that silence.
+    pub not_endpoint_ms: Option<f64>,
+    /// The caller interrupted the agent.
+    pub barge_in: bool,
+    /// From the first speech sample of a barge-in to the last audible agent sample.
+    pub stop_ms: Option<f64>,
+    /// The agent spoke into the caller's utterance.
+    pub false_cutoff: bool,
+    /// No answer came.
+    pub missed: bool,
+    /// All of it was said before the call ended.
+    pub complete: bool,
+    /// When the caller's speech began, from the answer.
+    pub caller_began_ms: f64,
+    /// When the caller's speech ended, from the answer.
+    pub caller_ended_ms: f64,
+    /// When the answer was first audible, from the answer of the call.
+    pub agent_began_ms: Option<f64>,
+}
+
+impl TurnReport {
+    fn is_measured(&self) -> bool {
+        self.gap_ms.is_some() && self.keys.is_none() && !self.barge_in
+    }
+}
+
+/// All calls together.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Calls held.
+    pub calls: usize,
+    /// Calls that failed.
+    pub calls_failed: usize,
+    /// Spoken turns of the caller.
+    pub turns: usize,
+    /// Turns whose response gap counts: spoken, no barge-in, not cut off, answered.
+    pub gaps: usize,
+    /// The response gap, median.
+    pub gap_p50_ms: Option<f64>,
+    /// The response gap, 95th percentile.
+    pub gap_p95_ms: Option<f64>,
+    /// The response gap, 99th percentile.
+    pub gap_p99_ms: Option<f64>,
+    /// Turns into which the agent spoke.
+    pub false_cutoffs: usize,
+    /// Turns without an answer.
+    pub missed: usize,
+    /// The gap less the configured endpoint wait, median.
+    pub not_endpoint_ms_p50: Option<f64>,
+    /// The gap less the configured endpoint wait, 95th percentile.
+    pub not_endpoint_ms_p95: Option<f64>,
+    /// From the last speech sample to the endpoint decision, median.
+    pub endpoint_ms_p50: Option<f64>,
+    /// From the last speech sample to the endpoint decision, 95th percentile.
+    pub endpoint_ms_p95: Option<f64>,
+    /// Interruptions of the agent.
+    pub barge_ins: usize,
+    /// How soon it was silent, median.
+    pub stop_p50_ms: Option<f64>,
+    /// How soon it was silent, 95th percentile.
+    pub stop_p95_ms: Option<f64>,
+    /// The largest delay of the telephone's own packets in any call.
+    pub send_late_max_ms: f64,
+    /// The codecs agreed on.
+    pub codecs: Vec<String>,
+    /// The engines that served, where the agent tells.
+    pub engines: Option<EngineNames>,
+    /// The agent's recogniser was told what the caller says: nothing is proved about recognition.
+    pub scripted_recogniser: bool,
+}
+
+/// What `report.json` holds.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// The command that measured.
+    pub command: String,
+    /// What the figures mean.
+    pub definition: Definition,
+    /// Where it was measured.
+    pub machine: Machine,
+    /// The calls.
+    pub calls: Vec<CallReport>,
+    /// The turns of all calls.
+    pub turns: Vec<TurnReport>,
+    /// The figures.
+    pub summary: Summary,
+}
+
+impl Report {
+    /// A report without calls.
+    pub fn new(command: &str) -> Self {
+        Self { version: REPORT_VERSION, command: command.to_owned(), ..Self::default() }
+    }
+
+    /// Adds a call: its number is set here. `answered` is the time of the call's answer; `observed` is empty where the agent is
+    /// another process.
+    pub fn add_call(&mut self, mut call: CallReport, answered: Duration, turns: &[Turn], observed: &[Observed]) {
+        call.call = self.calls.len() + 1;
+        let until = turns.first().map_or(Duration::MAX, |t| t.said.began);
+        call.greeting_text = agent_words(observed, Duration::ZERO, until);
+        for (i, turn) in turns.iter().enumerate() {
+            let until = turns.get(i + 1).map_or(Duration::MAX, |next| next.said.began);
+            let mut row = turn_report(turn, until, answered, turns, observed);
+            row.call = call.call;
+            row.turn = i + 1;
+            self.turns.push(row);
+        }
+        self.calls.push(call);
+        self.summarise();
+    }
+
+    /// Names the engines that served.
+    pub fn set_engines(&mut self, engines: EngineNames) {
+        self.summary.scripted_recogniser = engines.asr.iter().any(|name| name == "scripted");
+        self.summary.engines = Some(engines);
+    }
+
+    fn summarise(&mut self) {
+        let measured: Vec<&TurnReport> = self.turns.iter().filter(|t| t.is_measured()).collect();
+        let gaps: Vec<f64> = measured.iter().filter_map(|t| t.gap_ms).collect();
+        let rest: Vec<f64> = measured.iter().filter_map(|t| t.not_endpoint_ms).collect();
+        let endpoints: Vec<f64> = measured.iter().filter_map(|t| t.endpoint_ms).collect();
+        let stops: Vec<f64> = self.turns.iter().filter_map(|t| t.stop_ms).collect();
+        let count = |what: fn(&TurnReport) -> bool| self.turns.iter().filter(|t| what(t)).count();
+        let mut codecs: Vec<String> =
+            self.calls.iter().map(|c| c.codec.clone()).filter(|name| !name.is_empty()).collect();
+        codecs.sort();
+        codecs.dedup();
+        self.summary = Summary {
+            calls: self.calls.len(),
+            calls_failed: self.calls.iter().filter(|c| c.error.is_some()).count(),
+            turns: count(|t| t.keys.is_none()),
+            gaps: gaps.len(),
+            gap_p50_ms: percentile(&gaps, 50.0),
+            gap_p95_ms: percentile(&gaps, 95.0),
+            gap_p99_ms: percentile(&gaps, 99.0),
+            false_cutoffs: count(|t| t.false_cutoff),
+            missed: count(|t| t.missed),
+            not_endpoint_ms_p50: percentile(&rest, 50.0),
+            not_endpoint_ms_p95: percentile(&rest, 95.0),
+            endpoint_ms_p50: percentile(&endpoints, 50.0),
+            endpoint_ms_p95: percentile(&endpoints, 95.0),
+            barge_ins: count(|t| t.barge_in),
+            stop_p50_ms: percentile(&stops, 50.0),
+            stop_p95_ms: percentile(&stops, 95.0),
+            send_late_max_ms: self.calls.iter().map(|c| c.send_late_max_ms).fold(0.0, f64::max),
+            codecs,
+            engines: self.summary.engines.take(),
+            scripted_recogniser: self.summary.scripted_recogniser,
+        };
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn tenth(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
+}
+
+fn words<'a>(turns: impl Iterator<Item = &'a Observed>) -> Option<String> {
+    let texts: Vec<&str> = turns.map(|o| o.text.trim()).filter(|text| !text.is_empty()).collect();
+    (!texts.is_empty()).then(|| texts.join(" "))
+}
+
+/// The agent's words that began within a time.
+fn agent_words(observed: &[Observed], from: Duration, until: Duration) -> Option<String> {
+    let is_agent = |o: &&Observed| !matches!(o.speaker, ObservedSpeaker::Caller);
+    words(observed.iter().filter(is_agent).filter(|o| o.began >= from && o.began < until))
+}
+
+/// How long two stretches of time have in common; negative for the distance between them.
+fn overlap_ms(a: (Duration, Duration), b: (Duration, Duration)) -> f64 {
+    ms(a.1.min(b.1)) - ms(a.0.max(b.0))
+}
+
+/// What the agent understood of `turn`: the caller turns that overlap it more than they overlap any other.
+fn heard_words(turn: &Turn, turns: &[Turn], observed: &[Observed]) -> Option<String> {
+    let overlap = |o: &Observed, t: &Turn| overlap_ms((o.began, o.ended), (t.said.began, t.said.ended));
+    let is_of_turn = |o: &&Observed| {
+        let best = turns.iter().max_by(|a, b| overlap(o, a).total_cmp(&overlap(o, b)));
+        matches!(o.speaker, ObservedSpeaker::Caller) && best.is_some_and(|best| best.said.began == turn.said.began)
+    };
+    words(observed.iter().filter(is_of_turn))
+}
+
+fn turn_report(turn: &Turn, until: Duration, answered: Duration, turns: &[Turn], observed: &[Observed]) -> TurnReport {
+    // The agent's own account of the answer that was measured: the turn that began nearest to it.
+    let account = turn.answer.and_then(|answer| {
+        observed
+            .iter()
+            .filter_map(|o| match o.speaker {
+                ObservedSpeaker::Agent { decided, endpoint_wait_ms } => {
+                    Some(((ms(o.began) - ms(answer.began)).abs(), decided, endpoint_wait_ms))
+                }
+                ObservedSpeaker::Caller => None,
+            })
+            .filter(|(distance, ..)| *distance <= SAME_ONSET_MS)
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+    });
+    let decided = account.and_then(|(_, decided, _)| decided).filter(|_| turn.gap_ms.is_some());
+    let endpoint_wait_ms = account.and_then(|(_, decided, wait)| decided.and(wait)).filter(|_| turn.gap_ms.is_some());
+    let from_answer = |time: Duration| tenth(ms(time) - ms(answered));
+    TurnReport {
+        call: 0,
+        turn: 0,
+        caller_text: turn.said.text.clone(),
+        keys: turn.said.keys.clone(),
+        heard_text: heard_words(turn, turns, observed),
+        agent_text: agent_words(observed, turn.said.began, until),
+        gap_ms: turn.gap_ms.map(tenth),
+        endpoint_ms: decided.map(|at| tenth(ms(at) - ms(turn.said.ended))),
+        endpoint_wait_ms,
+        not_endpoint_ms: turn.gap_ms.zip(endpoint_wait_ms).map(|(gap, wait)| tenth(gap - wait as f64)),
+        barge_in: turn.barge_in,
+        stop_ms: turn.stop_ms.map(tenth),
+        false_cutoff: turn.false_cutoff,
+        missed: turn.missed,
+        complete: turn.said.complete,
+        caller_began_ms: from_answer(turn.said.began),
+        caller_ended_ms: from_answer(turn.said.ended),
+        agent_began_ms: turn.answer.map(|spurt| from_answer(spurt.began)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::audible::Spurt;
+    use super::super::measure::{Said, measure};
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn said(text: &str, began: u64, ended: u64) -> Said {
+        let (began, ended) = (at(began), at(ended));
+        Said { text: Some(text.into()), keys: None, interrupting: false, began, ended, complete: true }
+    }
+
+    fn caller(text: &str, began: u64, ended: u64) -> Observed {
+        Observed { speaker: ObservedSpeaker::Caller, text: text.into(), began: at(began), ended: at(ended) }
+    }
+
+    fn agent(text: &str, began: u64, ended: u64, decided: Option<u64>) -> Observed {
+        let speaker = ObservedSpeaker::Agent { decided: decided.map(at), endpoint_wait_ms: decided.map(|_| 300) };
+        Observed { speaker, text: text.into(), began: at(began), ended: at(ended) }
+    }
+
+    fn example() -> Report {
+        let spurts = [(1200, 3000), (5340, 7260), (9500, 11_000)].map(|(a, b)| Spurt { began: at(a), ended: at(b) });
+        let turns = measure(&[said("yes it is", 4000, 5000), said("stop", 7000, 7600)], &spurts);
+        let observed = [
+            agent("Hello.", 1190, 3000, None),
+            caller("yes it", 4020, 4600),
+            caller("is", 4800, 5010),
+            agent("Good. Shall", 5330, 7260, Some(5310)),
+            caller("stop", 7030, 7620),
+            agent("Goodbye.", 9490, 11_000, Some(8000)),
+        ];
+        let mut report = Report::new("test");
+        let call = CallReport { peer: "sip:a@127.0.0.1".into(), codec: "PCMU".into(), ..CallReport::default() };
+        report.add_call(call, at(1000), &turns, &observed);
+        report
+    }
+
+    #[test]
+    fn joins_both_accounts_of_a_call() {
+        let report = example();
+        assert_eq!(report.calls[0].greeting_text.as_deref(), Some("Hello."));
+        let first = &report.turns[0];
+        assert_eq!(first.heard_text.as_deref(), Some("yes it is"));
+        assert_eq!(first.agent_text.as_deref(), Some("Good. Shall"));
+        assert_eq!((first.gap_ms, first.endpoint_ms), (Some(340.0), Some(310.0)));
+        assert_eq!((first.endpoint_wait_ms, first.not_endpoint_ms), (Some(300), Some(40.0)));
+        assert_eq!((first.caller_began_ms, first.agent_began_ms), (3000.0, Some(4340.0)));
+        let second = &report.turns[1];
+        assert_eq!((second.barge_in, second.stop_ms), (true, Some(260.0)));
+        assert_eq!(second.heard_text.as_deref(), Some("stop"));
+        let summary = &report.summary;
+        assert_eq!((summary.turns, summary.gaps, summary.barge_ins), (2, 1, 1));
+        assert_eq!((summary.gap_p50_ms, summary.not_endpoint_ms_p95), (Some(340.0), Some(40.0)));
+    }
+
+    #[test]
+    fn the_figures_go_over_all_calls() {
+        let mut report = example();
+        let failed = CallReport { error: Some("486 Busy Here".into()), ..CallReport::default() };
+        report.add_call(failed, at(0), &[], &[]);
+        let turns = measure(&[said("no", 1000, 2000)], &[Spurt { began: at(2600), ended: at(3000) }]);
+        report.add_call(CallReport { codec: "G722".into(), ..CallReport::default() }, at(0), &turns, &[]);
+        let summary = &report.summary;
+        assert_eq!((summary.calls, summary.calls_failed, summary.turns, summary.gaps), (3, 1, 3, 2));
+        assert_eq!((summary.gap_p50_ms, summary.gap_p95_ms), (Some(340.0), Some(600.0)));
+        assert_eq!(summary.codecs, ["G722", "PCMU"]);
+        assert_eq!(report.turns.iter().map(|t| (t.call, t.turn)).collect::<Vec<_>>(), [(1, 1), (1, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn the_schema_is_what_readers_rely_on() {
+        let mut report = example();
+        report.set_engines(EngineNames { asr: vec!["scripted".into()], ..EngineNames::default() });
+        let json = serde_json::to_value(&report).unwrap();
+        let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        for key in [
+            "caller_text",
+            "heard_text",
+            "agent_text",
+            "gap_ms",
+            "endpoint_ms",
+            "endpoint_wait_ms",
+            "barge_in",
+            "stop_ms",
+        ] {
+            assert!(keys(&json["turns"][0]).iter().any(|k| k == key), "turn has no {key}");
+        }
+        for key in [
+            "gap_p50_ms",
+            "gap_p95_ms",
+            "gap_p99_ms",
+            "turns",
+            "false_cutoffs",
+            "not_endpoint_ms_p50",
+            "not_endpoint_ms_p95",
+            "engines",
+            "scripted_recogniser",
+        ] {
+            assert!(keys(&json["summary"]).iter().any(|k| k == key), "summary has no {key}");
+        }
+        assert_eq!(json["definition"]["audible_dbfs"], -45.0);
+        assert_eq!(json["summary"]["scripted_recogniser"], true);
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+    }
+}

@@ -1,0 +1,148 @@
+//! Something that the caller says, with its first and last speech sample annotated.
+
+use super::PhoneError;
+use super::audible::{AUDIBLE_DBFS, PIECE_SAMPLES, Piece};
+use crate::audio::SAMPLES_PER_MS;
+use std::ops::Range;
+
+/// Level under the loudest 5 ms at which a recording counts as speech: it follows the recording's own level, so that a
+/// quiet recording is not taken for silence nor the room of a loud one for speech.
+const BELOW_PEAK_DB: f32 = 35.0;
+/// Runs of speech shorter than this are clicks when they stand at the beginning or the end.
+const CLICK_PIECES: usize = 2;
+
+/// One thing to say: mono samples at 16 kHz and where in them the speech is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Utterance {
+    samples: Vec<i16>,
+    speech: Range<usize>,
+    text: Option<String>,
+    name: String,
+}
+
+impl Utterance {
+    /// Finds the speech in `samples` (16 kHz, mono): from the first to the last run of two 5 ms pieces that are audible both
+    /// absolutely and against the recording's loudest piece. `name` is what to call it (a file, the words); `text` its words where
+    /// they are known.
+    ///
+    /// # Errors
+    /// [`PhoneError::Silent`] when there is none.
+    pub fn annotate(samples: Vec<i16>, name: &str, text: Option<String>) -> Result<Self, PhoneError> {
+        let pieces: Vec<Piece> = Piece::cut(&samples).collect();
+        let peak = pieces.iter().map(|p| p.level_dbfs).fold(-120.0, f32::max);
+        let floor = (peak - BELOW_PEAK_DB).max(AUDIBLE_DBFS - 10.0);
+        let is_speech = |window: &[Piece]| window.iter().all(|p| p.level_dbfs >= floor && p.level_dbfs > -120.0);
+        let runs = || pieces.windows(CLICK_PIECES);
+        let silent = || PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS - 10.0 };
+        let first = runs().position(is_speech).ok_or_else(silent)?;
+        let last = runs().rposition(is_speech).ok_or_else(silent)? + CLICK_PIECES;
+        let speech = first * PIECE_SAMPLES..(last * PIECE_SAMPLES).min(samples.len());
+        Ok(Self { samples, speech, text, name: name.to_owned() })
+    }
+
+    /// Joins parts with silences: `parts` are utterances, each with the milliseconds of silence in front of its *speech*. What
+    /// lies around the parts' speech is dropped, so the pauses are exact.
+    ///
+    /// # Errors
+    /// [`PhoneError::Silent`] when there are no parts.
+    pub fn join(parts: &[(u64, Self)], name: &str, text: Option<String>) -> Result<Self, PhoneError> {
+        let mut samples = Vec::new();
+        let mut speech = 0..0;
+        for (pause_ms, part) in parts {
+            samples.resize(samples.len() + (pause_ms * SAMPLES_PER_MS) as usize, 0);
+            if speech.is_empty() {
+                speech.start = samples.len();
+            }
+            samples.extend_from_slice(part.samples.get(part.speech.clone()).unwrap_or(&[]));
+            speech.end = samples.len();
+        }
+        if speech.is_empty() {
+            return Err(PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS - 10.0 });
+        }
+        Ok(Self { samples, speech, text, name: name.to_owned() })
+    }
+
+    /// All samples, 16 kHz.
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// The speech: index of its first sample to just after its last.
+    pub fn speech(&self) -> Range<usize> {
+        self.speech.clone()
+    }
+
+    /// The words, where they are known.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// What to call it: the words or the file.
+    pub fn name(&self) -> &str {
+        self.text.as_deref().unwrap_or(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(samples: usize, amplitude: i16) -> impl Iterator<Item = i16> {
+        (0..samples).map(move |i| if i % 16 < 8 { amplitude } else { -amplitude })
+    }
+
+    #[test]
+    fn finds_the_speech_to_the_piece() {
+        let mut samples = vec![3i16; 1600];
+        samples.extend(tone(3200, 8000));
+        samples.extend(vec![0; 4000]);
+        samples.extend(tone(1600, 700));
+        samples.extend(vec![2; 2400]);
+        let found = Utterance::annotate(samples, "test", None).unwrap();
+        assert_eq!(found.speech(), 1600..10_400);
+    }
+
+    #[test]
+    fn room_noise_of_a_loud_recording_is_no_speech() {
+        // Noise at -50 dBFS (audible by itself under the lower absolute floor), speech at -6: the noise lies 44 dB below.
+        let mut samples: Vec<i16> = tone(1600, 104).collect();
+        samples.extend(tone(1600, 16_000));
+        samples.extend(tone(1600, 104));
+        let found = Utterance::annotate(samples, "test", None).unwrap();
+        assert_eq!(found.speech(), 1600..3200);
+    }
+
+    #[test]
+    fn a_quiet_recording_is_speech_and_silence_is_an_error() {
+        let found = Utterance::annotate(tone(1600, 120).collect(), "test", None).unwrap();
+        assert_eq!(found.speech(), 0..1600);
+        for silence in [vec![], vec![0; 1600], vec![1; 1600]] {
+            assert!(matches!(Utterance::annotate(silence, "test", None), Err(PhoneError::Silent { .. })));
+        }
+    }
+
+    #[test]
+    fn clicks_at_the_edges_are_no_speech() {
+        let mut samples = vec![0i16; 800];
+        samples[40] = 20_000;
+        samples.extend(tone(1600, 8000));
+        samples.extend(vec![0; 800]);
+        samples[3000] = 20_000;
+        let found = Utterance::annotate(samples, "test", None).unwrap();
+        assert_eq!(found.speech(), 800..2400);
+    }
+
+    #[test]
+    fn joined_parts_have_exact_pauses() {
+        let part = |lead: usize| {
+            let samples =
+                std::iter::repeat_n(0, lead).chain(tone(800, 9000)).chain(std::iter::repeat_n(0, 800)).collect();
+            Utterance::annotate(samples, "part", None).unwrap()
+        };
+        let joined = Utterance::join(&[(0, part(160)), (300, part(480))], "both", Some("a b".into())).unwrap();
+        assert_eq!(joined.samples().len(), 800 + 4800 + 800);
+        assert_eq!(joined.speech(), 0..6400);
+        assert!(joined.samples()[800..5600].iter().all(|&s| s == 0));
+        assert_eq!(joined.name(), "a b");
+    }
+}
