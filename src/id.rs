@@ -18,6 +18,13 @@ impl CallId {
     pub fn from_parts(unix_ms: u64, random: u128) -> Self {
         Self(ulid::Ulid::from_parts(unix_ms, random))
     }
+
+    /// When it was made, to the millisecond.
+    pub fn began(self) -> time::OffsetDateTime {
+        let ms = i128::from(self.0.timestamp_ms());
+        // 48 bits of milliseconds reach beyond the year 9999, where `time` ends: such an identifier was not made here.
+        time::OffsetDateTime::from_unix_timestamp_nanos(ms * 1_000_000).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+    }
 }
 
 impl fmt::Display for CallId {

@@ -8,5 +8,5 @@ mod detect;
 mod wrap;
 
 pub use address::{mask_number, mask_uri};
-pub use detect::{Finding, FindingKind, find, mask};
+pub use detect::{Finding, FindingKind, find, mask_text};
 pub use wrap::{Pii, Secret};

@@ -1,0 +1,21 @@
+//! Settings of the store.
+
+use serde::Deserialize;
+
+/// The `[store]` section.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Records kept in memory for the list of calls.
+    pub recent: usize,
+    /// Synchronise each record with the disk before its call counts as ended. Without it a power cut can lose the last ones.
+    pub sync: bool,
+    /// How often a record that could not be written is tried again, in seconds.
+    pub retry_s: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { recent: 200, sync: true, retry_s: 5 }
+    }
+}

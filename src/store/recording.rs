@@ -1,0 +1,105 @@
+//! A recording while it grows.
+
+use super::StoreError;
+use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples};
+use hound::{SampleFormat, WavSpec, WavWriter};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+/// The header on disk is brought up to date this often, in frames of 20 ms: a process that dies leaves a playable file.
+const FLUSH_FRAMES: u32 = 250;
+
+/// 20 ms of both sides, of the same call time.
+#[derive(Clone, Copy, Debug)]
+pub struct StereoFrame {
+    /// What the caller said, as it was heard.
+    pub caller: Samples,
+    /// What the agent said, as it was sent.
+    pub agent: Samples,
+}
+
+/// Where a recording comes from. Polled by the disk thread about ten times a second; never waits.
+pub trait RecordingSource: Send {
+    /// The next frame, if there is one. Frames are continuous from the answer on.
+    fn next_frame(&mut self) -> Option<StereoFrame>;
+    /// No frame will come after those that [`next_frame`](Self::next_frame) still gives.
+    fn closed(&self) -> bool;
+    /// Frames lost so far because they were not fetched in time.
+    fn dropped(&self) -> u64;
+}
+
+/// The file of one call's recording.
+pub(super) struct Recording {
+    source: Box<dyn RecordingSource>,
+    path: PathBuf,
+    writer: Option<WavWriter<BufWriter<File>>>,
+    frames: u32,
+    lost: u64,
+}
+
+fn wav(path: &Path, error: hound::Error) -> StoreError {
+    let source = match error {
+        hound::Error::IoError(source) => source,
+        other => std::io::Error::other(other),
+    };
+    StoreError::Io { what: "write", path: path.to_owned(), source }
+}
+
+impl Recording {
+    /// Begins the file.
+    pub(super) fn create(path: PathBuf, source: Box<dyn RecordingSource>) -> Result<Self, StoreError> {
+        let spec =
+            WavSpec { channels: 2, sample_rate: SAMPLE_RATE_HZ, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let writer = WavWriter::create(&path, spec).map_err(|e| wav(&path, e))?;
+        Ok(Self { source, path, writer: Some(writer), frames: 0, lost: 0 })
+    }
+
+    /// Writes what has come. After an error the rest is counted as dropped and the file left as it is.
+    pub(super) fn drain(&mut self) -> Result<(), StoreError> {
+        while let Some(frame) = self.source.next_frame() {
+            let Some(writer) = &mut self.writer else {
+                self.lost += 1;
+                continue;
+            };
+            if let Err(error) = write(writer, &frame, &mut self.frames) {
+                self.lost += 1;
+                self.writer = None;
+                return Err(wav(&self.path, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// All that will come was written.
+    pub(super) fn complete(&self) -> bool {
+        self.source.closed()
+    }
+
+    /// Frames that are not in the file.
+    pub(super) fn dropped(&self) -> u64 {
+        self.source.dropped() + self.lost
+    }
+
+    /// Brings the header up to date and closes the file.
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        match self.writer.take() {
+            Some(writer) => writer.finalize().map_err(|e| wav(&self.path, e)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write(writer: &mut WavWriter<BufWriter<File>>, frame: &StereoFrame, frames: &mut u32) -> hound::Result<()> {
+    let mut block = writer.get_i16_writer(2 * FRAME_SAMPLES as u32);
+    for (caller, agent) in frame.caller.iter().zip(frame.agent) {
+        block.write_sample(*caller);
+        block.write_sample(agent);
+    }
+    block.flush()?;
+    *frames += 1;
+    if frames.is_multiple_of(FLUSH_FRAMES) {
+        writer.flush()?;
+    }
+    Ok(())
+}
