@@ -10,6 +10,7 @@ mod halfband;
 pub mod level;
 mod plc;
 pub mod resample;
+pub mod wav;
 
 pub use codec::{CodecKind, DecodeBuf, Decoder, Encoder, FRAME_BYTES, MAX_DECODED_SAMPLES};
 pub use error::AudioError;

@@ -1,3 +1,4 @@
 //! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models.
 
 pub mod batch;
+pub mod vad;
