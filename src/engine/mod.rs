@@ -1,4 +1,6 @@
 //! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models.
 
 pub mod batch;
+pub mod tts;
 pub mod vad;
+mod wait;

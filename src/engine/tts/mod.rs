@@ -1,0 +1,12 @@
+//! Speech synthesis: flite, scripted audio, and a cache of ready lines.
+
+mod cache;
+mod flite;
+mod line;
+mod scripted;
+mod sentence;
+mod shape;
+
+pub use cache::{Cache, CacheStats};
+pub use flite::{Config as FliteConfig, Flite, VOICES as FLITE_VOICES};
+pub use scripted::{Config as ScriptedConfig, Scripted};
