@@ -1,0 +1,11 @@
+//! Language models: the flow's own words, an OpenAI-compatible server, scripted answers.
+
+mod channel;
+mod openai;
+mod scripted;
+mod sse;
+mod template;
+
+pub use openai::{Config as OpenAiConfig, OpenAi};
+pub use scripted::{Config as ScriptedConfig, Scripted};
+pub use template::Template;
