@@ -1,14 +1,11 @@
 //! What counts as hearing the agent: pieces of 5 ms, and the spurts of speech that they make up.
 
 use crate::audio::SAMPLE_RATE_HZ;
+use crate::audio::level::{AUDIBLE_DBFS, rms_dbfs};
 use std::time::Duration;
 
-/// Level from which a piece is audible, RMS in dB against full scale.
-///
-/// Telephone speech lies between −35 and −15 dBFS; comfort noise, dither and the codec's idle noise below −50.
-pub const AUDIBLE_DBFS: f32 = -45.0;
 /// The amplitude of [`AUDIBLE_DBFS`] in 16-bit steps.
-pub const AUDIBLE_AMPLITUDE: i16 = 184;
+pub const AUDIBLE_AMPLITUDE: i16 = 104;
 /// Samples in a piece: 5 ms at 16 kHz.
 pub const PIECE_SAMPLES: usize = 80;
 /// Silences shorter than this are part of the spurt around them.
@@ -24,7 +21,7 @@ pub(super) fn span(samples: usize) -> Duration {
 /// 5 ms of what was heard.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Piece {
-    /// RMS level in dB against full scale, −120 for digital silence.
+    /// RMS level in dBFS, see [`rms_dbfs`].
     pub level_dbfs: f32,
     /// Offsets of the first and the last sample of at least [`AUDIBLE_AMPLITUDE`]; none when the piece is not audible.
     pub loud: Option<(u16, u16)>,
@@ -33,15 +30,10 @@ pub struct Piece {
 impl Piece {
     /// Measures up to 5 ms of samples at 16 kHz.
     pub fn measure(samples: &[i16]) -> Self {
-        if samples.is_empty() {
-            return Self { level_dbfs: -120.0, loud: None };
-        }
-        let energy: i64 = samples.iter().map(|&s| i64::from(s) * i64::from(s)).sum();
-        let rms = (energy as f64 / samples.len() as f64).sqrt();
-        let level_dbfs = if rms < 0.032_768 { -120.0 } else { (20.0 * (rms / 32_768.0).log10()) as f32 };
+        let level_dbfs = rms_dbfs(samples);
         let is_loud = |s: &i16| s.unsigned_abs() >= AUDIBLE_AMPLITUDE.unsigned_abs();
-        // A level at the threshold implies a sample at the threshold.
-        let loud = (rms >= f64::from(AUDIBLE_AMPLITUDE))
+        // A level over the threshold implies a sample over the threshold.
+        let loud = (level_dbfs > AUDIBLE_DBFS)
             .then(|| Some((samples.iter().position(is_loud)? as u16, samples.iter().rposition(is_loud)? as u16)))
             .flatten();
         Self { level_dbfs, loud }
@@ -135,11 +127,9 @@ mod tests {
     #[test]
     fn the_amplitude_is_the_level() {
         let amplitude = 32_768.0 * 10f64.powf(f64::from(AUDIBLE_DBFS) / 20.0);
-        assert_eq!(AUDIBLE_AMPLITUDE, amplitude.round() as i16);
+        assert_eq!(AUDIBLE_AMPLITUDE, amplitude.ceil() as i16);
         assert!(Piece::measure(&[AUDIBLE_AMPLITUDE; PIECE_SAMPLES]).loud.is_some());
         assert!(Piece::measure(&[AUDIBLE_AMPLITUDE - 1; PIECE_SAMPLES]).loud.is_none());
-        assert_eq!(Piece::measure(&[0; PIECE_SAMPLES]).level_dbfs, -120.0);
-        assert!(Piece::measure(&[i16::MIN; PIECE_SAMPLES]).level_dbfs.abs() < 0.01);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! makes. A real telephone adds its own 20 ms of packetisation and its jitter buffer; they are the telephone's, not the agent's.
 //!
 //! *Audible.* What comes in is decoded and cut into pieces of 5 ms. A piece is audible when its level is at least
-//! [`AUDIBLE_DBFS`] (RMS of its samples against full scale). The agent *starts to speak* with the first
+//! [`AUDIBLE_DBFS`](crate::audio::level::AUDIBLE_DBFS) (RMS of its samples against full scale). The agent *starts to speak* with the first
 //! sample over that amplitude in the first of two audible pieces in a row, after at least [`BRIDGE`] without an audible piece.
 //!
 //! *Caller's speech.* The first and last speech samples of what the caller says are annotated before the call, on the file or
@@ -29,17 +29,24 @@
 //! Turns that were cut off are counted as such and give no gap: an answer to half a sentence is no fast answer.
 
 mod audible;
+mod ear;
 mod error;
 mod measure;
+mod mouth;
+mod record;
 mod report;
+mod rtp_loop;
 mod script;
 mod utterance;
 
-pub use audible::{AUDIBLE_AMPLITUDE, AUDIBLE_DBFS, BRIDGE, PIECE_SAMPLES, Piece, Spurt, SpurtFinder};
+pub use audible::{AUDIBLE_AMPLITUDE, BRIDGE, PIECE_SAMPLES, Piece, Spurt, SpurtFinder};
+pub use ear::HeardStats;
 pub use error::PhoneError;
 pub use measure::{STOP_SILENCE, Said, Turn, measure, percentile};
+pub use record::{Recording, Track};
 pub use report::{
     CallReport, Definition, Machine, Observed, ObservedSpeaker, REPORT_VERSION, Report, Summary, TurnReport,
 };
+pub use rtp_loop::{CallLog, Happening, Path, Plan, RtpLoop};
 pub use script::{Act, Cue, LINGER, PATIENCE, Script, Step, Trigger};
 pub use utterance::Utterance;

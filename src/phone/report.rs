@@ -1,7 +1,8 @@
 //! The report of one call or many: `report.json`.
 
-use super::audible::{AUDIBLE_DBFS, BRIDGE};
+use super::audible::BRIDGE;
 use super::measure::{STOP_SILENCE, Turn, percentile};
+use crate::audio::level::AUDIBLE_DBFS;
 use crate::record::EngineNames;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -481,7 +482,7 @@ mod tests {
         ] {
             assert!(keys(&json["summary"]).iter().any(|k| k == key), "summary has no {key}");
         }
-        assert_eq!(json["definition"]["audible_dbfs"], -45.0);
+        assert_eq!(json["definition"]["audible_dbfs"], -50.0);
         assert_eq!(json["summary"]["scripted_recogniser"], true);
         assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
     }

@@ -79,7 +79,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A script that begins when the call is answered, at time zero of [`poll`](Self::poll).
+    /// A script for a call that is answered at time zero of [`poll`](Self::poll), unless [`answered`](Self::answered) says later.
     pub fn new(steps: Vec<Step>) -> Self {
         Self {
             steps,
@@ -98,6 +98,12 @@ impl Script {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// The call was answered at `at`: what is waited for counts from there.
+    pub fn answered(&mut self, at: Duration) {
+        self.began = at;
+        self.ended = at;
     }
 
     /// The steps.

@@ -1,8 +1,9 @@
 //! Something that the caller says, with its first and last speech sample annotated.
 
 use super::PhoneError;
-use super::audible::{AUDIBLE_DBFS, PIECE_SAMPLES, Piece};
+use super::audible::{PIECE_SAMPLES, Piece};
 use crate::audio::SAMPLES_PER_MS;
+use crate::audio::level::AUDIBLE_DBFS;
 use std::ops::Range;
 
 /// Level under the loudest 5 ms at which a recording counts as speech: it follows the recording's own level, so that a
@@ -29,11 +30,11 @@ impl Utterance {
     /// [`PhoneError::Silent`] when there is none.
     pub fn annotate(samples: Vec<i16>, name: &str, text: Option<String>) -> Result<Self, PhoneError> {
         let pieces: Vec<Piece> = Piece::cut(&samples).collect();
-        let peak = pieces.iter().map(|p| p.level_dbfs).fold(-120.0, f32::max);
-        let floor = (peak - BELOW_PEAK_DB).max(AUDIBLE_DBFS - 10.0);
-        let is_speech = |window: &[Piece]| window.iter().all(|p| p.level_dbfs >= floor && p.level_dbfs > -120.0);
+        let peak = pieces.iter().map(|p| p.level_dbfs).fold(AUDIBLE_DBFS, f32::max);
+        let floor = (peak - BELOW_PEAK_DB).max(AUDIBLE_DBFS);
+        let is_speech = |window: &[Piece]| window.iter().all(|p| p.level_dbfs > floor);
         let runs = || pieces.windows(CLICK_PIECES);
-        let silent = || PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS - 10.0 };
+        let silent = || PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS };
         let first = runs().position(is_speech).ok_or_else(silent)?;
         let last = runs().rposition(is_speech).ok_or_else(silent)? + CLICK_PIECES;
         let speech = first * PIECE_SAMPLES..(last * PIECE_SAMPLES).min(samples.len());
@@ -57,7 +58,7 @@ impl Utterance {
             speech.end = samples.len();
         }
         if speech.is_empty() {
-            return Err(PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS - 10.0 });
+            return Err(PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS });
         }
         Ok(Self { samples, speech, text, name: name.to_owned() })
     }
@@ -104,17 +105,17 @@ mod tests {
 
     #[test]
     fn room_noise_of_a_loud_recording_is_no_speech() {
-        // Noise at -50 dBFS (audible by itself under the lower absolute floor), speech at -6: the noise lies 44 dB below.
-        let mut samples: Vec<i16> = tone(1600, 104).collect();
+        // Noise at -47 dBFS, audible by itself, under speech at -6.
+        let mut samples: Vec<i16> = tone(1600, 146).collect();
         samples.extend(tone(1600, 16_000));
-        samples.extend(tone(1600, 104));
+        samples.extend(tone(1600, 146));
         let found = Utterance::annotate(samples, "test", None).unwrap();
         assert_eq!(found.speech(), 1600..3200);
     }
 
     #[test]
     fn a_quiet_recording_is_speech_and_silence_is_an_error() {
-        let found = Utterance::annotate(tone(1600, 120).collect(), "test", None).unwrap();
+        let found = Utterance::annotate(tone(1600, 160).collect(), "test", None).unwrap();
         assert_eq!(found.speech(), 0..1600);
         for silence in [vec![], vec![0; 1600], vec![1; 1600]] {
             assert!(matches!(Utterance::annotate(silence, "test", None), Err(PhoneError::Silent { .. })));

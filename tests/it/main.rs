@@ -1,5 +1,6 @@
 //! The one integration-test binary.
 
 mod architecture;
+mod phone_rtp;
 mod server;
 mod store;
