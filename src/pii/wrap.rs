@@ -1,5 +1,6 @@
 //! Wrappers whose `Debug` does not show what they hold.
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
@@ -90,7 +91,36 @@ impl fmt::Display for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(Self)
+        from.deserialize_any(SecretVisitor)
+    }
+}
+
+/// Says of a wrong type that it is wrong without repeating the value.
+struct SecretVisitor;
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret in quotes")
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Secret, E> {
+        Ok(value.into())
+    }
+    fn visit_string<E: Error>(self, value: String) -> Result<Secret, E> {
+        Ok(value.into())
+    }
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
+        Err(E::custom("a secret must be in quotes"))
+    }
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
+        Err(E::custom("a secret must be in quotes"))
+    }
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+        Err(E::custom("a secret must be in quotes"))
+    }
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
+        Err(E::custom("a secret must be in quotes"))
     }
 }
 
@@ -123,5 +153,7 @@ mod tests {
         let account: Account = toml::from_str("password = \"s3cret\"").unwrap();
         assert_eq!(account.password, Secret::new("s3cret"));
         assert!(!account.password.is_empty());
+        let error = toml::from_str::<Account>("password = 8137").err().unwrap();
+        assert!(error.message().contains("in quotes") && !error.message().contains("8137"), "{error}");
     }
 }

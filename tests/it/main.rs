@@ -3,4 +3,5 @@
 mod architecture;
 mod phone_rtp;
 mod server;
+mod settings;
 mod store;

@@ -1,1 +1,0 @@
-//! The settings: compiled-in defaults, then a file, then the environment.

@@ -1,0 +1,194 @@
+//! Layers of settings as TOML tables: reading one, laying one over another, and saying where a mistake is.
+
+use super::{Settings, SettingsError};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// What variables of the environment begin with.
+const PREFIX: &str = "TIPRING__";
+
+/// Reads one file. It is read into [`Settings`] too, alone, so that every mistake is found where its line is known.
+pub(super) fn parse(file: &str, text: &str) -> Result<Table, SettingsError> {
+    toml::from_str::<Settings>(text).and_then(|_| toml::from_str::<Table>(text)).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        SettingsError::Line { file: file.to_owned(), line, what: explain(error.message()) }
+    })
+}
+
+/// Makes settings of a table.
+pub(super) fn read(table: &Table) -> Result<Settings, String> {
+    Settings::deserialize(table.clone()).map_err(|error| explain(error.message()))
+}
+
+/// Lays `over` over `under`: tables key by key, everything else (lists too) as a whole.
+pub(super) fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (_, value) => drop(under.insert(key, value)),
+        }
+    }
+}
+
+/// Lays the variables of the environment over `under`, in the order of their names.
+pub(super) fn overlay(
+    under: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), SettingsError> {
+    let mut variables: Vec<(String, String)> =
+        environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    variables.sort();
+    for (name, text) in variables {
+        let fail = |what: String| SettingsError::Variable { name: name.clone(), what };
+        let path: Vec<String> =
+            name.get(PREFIX.len()..).unwrap_or_default().split("__").map(str::to_ascii_lowercase).collect();
+        // The type of a key is known to its room alone: what the text can mean is tried in turn.
+        let mut first_error = None;
+        let taken = readings(&text).into_iter().find_map(|value| {
+            let mut tried = under.clone();
+            match set(&mut tried, &path, value).and_then(|()| read(&tried).map(drop)) {
+                Ok(()) => Some(tried),
+                Err(what) => {
+                    first_error.get_or_insert(what);
+                    None
+                }
+            }
+        });
+        match taken {
+            Some(table) => *under = table,
+            None => return Err(fail(first_error.unwrap_or_default())),
+        }
+    }
+    Ok(())
+}
+
+/// What the text of a variable can mean: TOML, plain text, a list with commas.
+fn readings(text: &str) -> Vec<Value> {
+    let toml = |text: &str| toml::from_str::<Table>(&format!("v = {text}")).ok().and_then(|mut t| t.remove("v"));
+    let mut out: Vec<Value> = toml(text).into_iter().collect();
+    out.push(Value::String(text.to_owned()));
+    let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    out.push(Value::Array(parts().map(|part| Value::String(part.to_owned())).collect()));
+    out.push(Value::Array(parts().map(|part| toml(part).unwrap_or_else(|| Value::String(part.to_owned()))).collect()));
+    out
+}
+
+/// Puts `value` where `path` leads. A number steps into a list, at most one beyond its end.
+fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
+    let Some((key, rest)) = path.split_first() else { return Err("names no key".into()) };
+    if key.is_empty() {
+        return Err("names no key: write TIPRING__SECTION__KEY".into());
+    }
+    if rest.is_empty() {
+        table.insert(key.clone(), value);
+        return Ok(());
+    }
+    let index = rest.first().and_then(|step| step.parse::<usize>().ok());
+    let fresh = if index.is_some() { Value::Array(Vec::new()) } else { Value::Table(Table::new()) };
+    match (table.entry(key.clone()).or_insert(fresh), index) {
+        (Value::Table(below), _) => set(below, rest, value),
+        (Value::Array(list), Some(index)) => {
+            let inner = rest.get(1..).unwrap_or_default();
+            let length = list.len();
+            if index > length {
+                return Err(format!("'{key}' has {length} entries: the next one is number {length}"));
+            }
+            if inner.is_empty() {
+                if index == length {
+                    list.push(value)
+                } else {
+                    list[index] = value
+                }
+                return Ok(());
+            }
+            if index == length {
+                list.push(Value::Table(Table::new()));
+            }
+            match list.get_mut(index) {
+                Some(Value::Table(below)) => set(below, inner, value),
+                _ => Err(format!("'{key}' is a list of plain values: nothing is below {index}")),
+            }
+        }
+        _ => Err(format!("'{key}' is not a section")),
+    }
+}
+
+/// A message of the deserialiser, with the nearest known key where a key is unknown.
+fn explain(message: &str) -> String {
+    let message = message.trim();
+    let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
+    let Some((wrong, expected)) = rest.split_once('`') else { return message.to_owned() };
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let list = known.join(", ");
+    match known.iter().min_by_key(|key| distance(wrong, key)) {
+        Some(near) if distance(wrong, near) <= 2.max(wrong.chars().count() / 3) => {
+            format!("unknown key '{wrong}': did you mean '{near}'? (known here: {list})")
+        }
+        _ => format!("unknown key '{wrong}' (known here: {list})"),
+    }
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lists_are_replaced_and_tables_merged() {
+        let mut under: Table = toml::from_str("a = [1, 2]\n[t]\nx = 1\ny = 2").unwrap();
+        merge(&mut under, toml::from_str("a = [3]\n[t]\ny = 5\n[u]\nz = 1").unwrap());
+        assert_eq!(under, toml::from_str("a = [3]\n[t]\nx = 1\ny = 5\n[u]\nz = 1").unwrap());
+    }
+
+    #[test]
+    fn paths_lead_into_lists_of_tables() {
+        let step = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let mut table = Table::new();
+        for (path, value) in [("s.l.0.user", "a"), ("s.l.0.pass", "b"), ("s.l.1.user", "c")] {
+            set(&mut table, &step(path), Value::String(value.into())).unwrap();
+        }
+        assert_eq!(table, toml::from_str("[[s.l]]\nuser='a'\npass='b'\n[[s.l]]\nuser='c'").unwrap());
+        assert!(set(&mut table, &step("s.l.3.user"), Value::Boolean(true)).unwrap_err().contains("number 2"));
+        assert!(set(&mut table, &step("s.l.0.user.x"), Value::Boolean(true)).is_err());
+        assert!(set(&mut table, &step("s.l.user"), Value::Boolean(true)).is_err());
+    }
+
+    #[test]
+    fn near_keys_are_offered_and_far_ones_are_not() {
+        let message = |key: &str| explain(&format!("unknown field `{key}`, expected one of `listen`, `allow_remote`"));
+        assert!(message("listn").contains("did you mean 'listen'?"));
+        assert!(message("alow_remote").contains("did you mean 'allow_remote'?"));
+        assert!(!message("colour").contains("did you mean"));
+        assert!(message("colour").contains("known here: listen, allow_remote"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_of_a_variable_is_survived(text in ".{0,60}", name in "[A-Z0-9_]{0,20}") {
+            let mut table = Table::new();
+            let _ = overlay(&mut table, [(format!("TIPRING__{name}"), text)]);
+        }
+
+        #[test]
+        fn any_file_is_survived(text in "[a-z\\[\\]=\"'. \n0-9]{0,120}") {
+            let _ = parse("f", &text);
+        }
+    }
+}
