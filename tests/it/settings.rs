@@ -62,7 +62,7 @@ fn a_file_and_then_the_environment_count() {
 
 #[track_caller]
 fn says(result: Result<Settings, SettingsError>, parts: &[&str]) {
-    let text = result.err().expect("a mistake").to_string();
+    let text = result.expect_err("a mistake").to_string();
     for part in parts {
         assert!(text.contains(part), "'{text}' does not say '{part}'");
     }
