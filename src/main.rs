@@ -1,2 +1,5 @@
 //! The `tipring` binary.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    tipring::cli::main()
+}
