@@ -1,7 +1,7 @@
 //! The tap of a recording: both directions, paired by their times.
 
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime, Samples};
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -105,6 +105,11 @@ impl RecordingTap {
         StereoFrame { at, left: take(&mut self.next_up, at), right: take(&mut self.next_down, at) }
     }
 
+    /// The port is gone: what [`drain`](Self::drain) gives is all that there will be.
+    pub fn ended(&self) -> bool {
+        !self.up.write_is_held() && !self.down.write_is_held()
+    }
+
     /// Frames that are silent in the recording because their ring was full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
@@ -154,5 +159,15 @@ mod tests {
         assert_eq!(pairs.len(), 54);
         assert!(pairs.iter().all(|pair| pair.left == pair.right));
         assert_eq!(pairs.last().map(|pair| (pair.at, pair.left[0])), Some((MediaTime::from_frames(309), 309)));
+    }
+
+    #[test]
+    fn it_has_ended_once_the_port_is_gone() {
+        let (mut taps, mut tap) = tap();
+        taps.heard(&frame(0, 1));
+        assert!(!tap.ended());
+        drop(taps);
+        assert!(tap.ended());
+        assert!(tap.next_frame().is_none() && tap.drain().is_some() && tap.drain().is_none());
     }
 }

@@ -21,7 +21,7 @@ mod sweep;
 
 pub use config::Config;
 pub use error::StoreError;
-pub use recording::{RecordingSource, StereoFrame};
+pub use recording::RecordingSource;
 
 use crate::id::CallId;
 use crate::metrics::Metrics;

@@ -1,7 +1,8 @@
 //! A recording while it grows.
 
 use super::StoreError;
-use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples};
+use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
+use crate::media::{RecordingTap, StereoFrame};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::BufWriter;
@@ -9,15 +10,6 @@ use std::path::{Path, PathBuf};
 
 /// The header on disk is brought up to date this often, in frames of 20 ms: a process that dies leaves a playable file.
 const FLUSH_FRAMES: u32 = 250;
-
-/// 20 ms of both sides, of the same call time.
-#[derive(Clone, Copy, Debug)]
-pub struct StereoFrame {
-    /// What the caller said, as it was heard.
-    pub caller: Samples,
-    /// What the agent said, as it was sent.
-    pub agent: Samples,
-}
 
 /// Where a recording comes from. Polled by the disk thread about ten times a second; never waits.
 pub trait RecordingSource: Send {
@@ -27,6 +19,20 @@ pub trait RecordingSource: Send {
     fn closed(&self) -> bool;
     /// Frames lost so far because they were not fetched in time.
     fn dropped(&self) -> u64;
+}
+
+impl RecordingSource for RecordingTap {
+    fn next_frame(&mut self) -> Option<StereoFrame> {
+        if self.ended() { self.drain() } else { RecordingTap::next_frame(self) }
+    }
+
+    fn closed(&self) -> bool {
+        self.ended()
+    }
+
+    fn dropped(&self) -> u64 {
+        RecordingTap::dropped(self)
+    }
 }
 
 /// The file of one call's recording.
@@ -92,7 +98,7 @@ impl Recording {
 
 fn write(writer: &mut WavWriter<BufWriter<File>>, frame: &StereoFrame, frames: &mut u32) -> hound::Result<()> {
     let mut block = writer.get_i16_writer(2 * FRAME_SAMPLES as u32);
-    for (caller, agent) in frame.caller.iter().zip(frame.agent) {
+    for (caller, agent) in frame.left.iter().zip(frame.right) {
         block.write_sample(*caller);
         block.write_sample(agent);
     }

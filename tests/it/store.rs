@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use time::OffsetDateTime;
-use tipring::audio::FRAME_SAMPLES;
+use tipring::audio::{FRAME_SAMPLES, MediaTime};
 use tipring::id::CallId;
+use tipring::media::StereoFrame;
 use tipring::metrics::Metrics;
 use tipring::record::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
-use tipring::store::{Config, RecordingSource, StereoFrame, Store, StoreError};
+use tipring::store::{Config, RecordingSource, Store, StoreError};
 
 fn record(id: CallId) -> CallRecord {
     CallRecord {
@@ -67,7 +68,8 @@ impl RecordingSource for Source {
 
 impl Source {
     fn feed(&self, caller: i16, agent: i16) {
-        let frame = StereoFrame { caller: [caller; FRAME_SAMPLES], agent: [agent; FRAME_SAMPLES] };
+        let (left, right) = ([caller; FRAME_SAMPLES], [agent; FRAME_SAMPLES]);
+        let frame = StereoFrame { at: MediaTime::ZERO, left, right };
         self.0.lock().unwrap().frames.push_back(frame);
     }
 }
