@@ -39,11 +39,11 @@ pub enum SettingsError {
         what: String,
     },
     /// A room refuses its section.
-    #[error("[{section}] {what}")]
+    #[error("{what}")]
     Refused {
         /// The section.
         section: &'static str,
-        /// What is wrong with it.
+        /// The key, what is wrong with it and what to write instead.
         what: String,
     },
 }

@@ -10,7 +10,7 @@ mod layers;
 
 pub use error::SettingsError;
 
-use crate::{server, store};
+use crate::{media, server, store};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,8 @@ pub struct Settings {
     pub data_dir: DataDir,
     /// What is logged, and how.
     pub log: Log,
+    /// RTP ports and media threads.
+    pub media: media::Config,
     /// Where the HTTP API listens.
     pub http: server::Config,
     /// How records are kept.
@@ -95,6 +97,7 @@ impl Settings {
         let refuse = |section: &'static str| {
             move |why: &dyn std::fmt::Display| SettingsError::Refused { section, what: why.to_string() }
         };
+        self.media.check().map_err(|e| refuse("media")(&e))?;
         self.http.validate().map_err(|e| refuse("http")(&e))?;
         Ok(())
     }

@@ -79,7 +79,8 @@ fn mistakes_say_where_they_are() {
     says(load(Some("[store\n"), &[]), &["my.toml:1:"]);
     says(load(None, &[("TIPRING__HTTP__LISTN", "x")]), &["TIPRING__HTTP__LISTN", "did you mean 'listen'"]);
     says(load(None, &[("TIPRING__STORE__RECENT", "many")]), &["TIPRING__STORE__RECENT", "many"]);
-    says(load(None, &[("TIPRING__HTTP__LISTEN", "0.0.0.0:80")]), &["[http]", "allow_remote"]);
+    says(load(None, &[("TIPRING__HTTP__LISTEN", "0.0.0.0:80")]), &["http.listen", "allow_remote"]);
+    says(load(Some("[media]\nrtp_ports = [9, 3]"), &[]), &["media.rtp_ports", "20000"]);
     let missing = Settings::load(Some(Path::new("/nowhere/x.toml")), []).err().unwrap().to_string();
     assert!(missing.contains("/nowhere/x.toml"), "{missing}");
 }

@@ -22,6 +22,34 @@ pub(super) async fn http(settings: &Settings, tell: &mut impl FnMut(Finding)) {
     });
 }
 
+/// Ports of the RTP range that are looked at: enough to see whether the range is in use by another program.
+const RTP_PROBES: u16 = 64;
+
+/// The RTP range is free, as far as a sample over its whole length shows.
+pub(super) fn rtp(settings: &Settings, tell: &mut impl FnMut(Finding)) {
+    let (first, last) = settings.media.rtp_ports;
+    let calls = (last - first).div_ceil(2);
+    let step = usize::from(((last - first) / RTP_PROBES).max(1));
+    let sample: Vec<u16> = (first..=last).step_by(step).collect();
+    let taken = sample.iter().filter(|port| std::net::UdpSocket::bind(("0.0.0.0", **port)).is_err()).count();
+    let range = format!("UDP ports {first} to {last}: room for {calls} calls");
+    tell(if taken * 4 > sample.len() {
+        Finding::error(
+            "rtp",
+            format!("{range}, but {taken} of {} looked at are in use", sample.len()),
+            "another media server uses this range: choose another with media.rtp_ports",
+        )
+    } else if taken > 0 {
+        Finding::warning(
+            "rtp",
+            format!("{range}; {taken} of {} looked at are in use by other programs", sample.len()),
+            "nothing must be done: ports in use are passed over",
+        )
+    } else {
+        Finding::ok("rtp", range)
+    });
+}
+
 /// The data folder can be written.
 pub(super) fn data_dir(settings: &Settings, tell: &mut impl FnMut(Finding)) {
     let folder = &settings.data_dir.0;

@@ -75,6 +75,7 @@ pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -
         Ok(settings) => {
             tell(Finding::ok("config", "the settings can be read"));
             machine::http(&settings, &mut tell).await;
+            machine::rtp(&settings, &mut tell);
             machine::data_dir(&settings, &mut tell);
             machine::realtime(&mut tell);
         }
