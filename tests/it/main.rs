@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 
 mod architecture;
+mod media_ports;
 mod phone_rtp;
 mod server;
 mod settings;

@@ -1,0 +1,503 @@
+//! Two media ports back to back in virtual time, through a network that delays, shuffles, doubles and loses packets.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::net::SocketAddr;
+use std::time::Instant;
+use tipring::audio::{
+    AudioFrame, CodecKind, FRAME_SAMPLES, FrameOrigin, MediaTime, PlayoutEvent, PlayoutFrame, Samples, UtteranceId,
+};
+use tipring::media::{Channel, MediaEvent, MediaSession, Outgoing, Port, PortOptions, StreamParams};
+use tipring::rtp::Packet;
+
+const MS: u64 = 1_000_000;
+/// Ports begin some time into the world, so that each may have its own phase.
+const PHASES: [u64; 2] = [3 * MS, 14 * MS + 250_000];
+const ADDRESSES: [&str; 2] = ["192.0.2.1:4000", "198.51.100.2:5000"];
+
+fn address(end: usize) -> SocketAddr {
+    ADDRESSES[end].parse().unwrap()
+}
+
+/// What the network does to a packet, the same both ways.
+#[derive(Clone, Copy, Default)]
+struct Impairment {
+    delay_ms: u64,
+    /// Added delay, drawn evenly from zero to this.
+    jitter_ms: u64,
+    loss: f64,
+    duplicate: f64,
+    /// Share of packets held up by 30 ms more.
+    reorder: f64,
+}
+
+struct Flight {
+    at_ns: u64,
+    to: usize,
+    from: SocketAddr,
+    channel: Channel,
+    bytes: Vec<u8>,
+}
+
+struct End {
+    port: Port,
+    session: MediaSession,
+    /// Parts per million by which its clock is fast.
+    ppm: i64,
+    heard: Vec<AudioFrame>,
+    events: Vec<MediaEvent>,
+    /// RTP sent, in order.
+    sent: Vec<Vec<u8>>,
+    to_play: Vec<PlayoutFrame>,
+}
+
+struct World {
+    now_ns: u64,
+    ends: [End; 2],
+    flights: Vec<Flight>,
+    impairment: Impairment,
+    random: StdRng,
+}
+
+fn params(codec: CodecKind, peer: usize) -> StreamParams {
+    StreamParams::new(codec, address(peer))
+}
+
+impl World {
+    fn new(codec: CodecKind, impairment: Impairment, seed: u64) -> Self {
+        let end = |me: usize| {
+            let options = PortOptions {
+                origin: Instant::now(),
+                unix_origin_ns: 1_700_000_000_000_000_000 + PHASES[me],
+                seed: seed * 2 + me as u64,
+                cname: format!("end{me}@example.invalid"),
+                jitter_max_ms: 60,
+                record: true,
+            };
+            let (port, session) = Port::open(params(codec, 1 - me), options);
+            End { port, session, ppm: 0, heard: vec![], events: vec![], sent: vec![], to_play: vec![] }
+        };
+        Self { now_ns: 0, ends: [end(0), end(1)], flights: Vec::new(), impairment, random: StdRng::seed_from_u64(seed) }
+    }
+
+    /// The time of one end's port.
+    fn local_ns(&self, end: usize) -> Option<u64> {
+        let elapsed = self.now_ns.checked_sub(PHASES[end])?;
+        Some((elapsed as i64 + elapsed as i64 / 1000 * self.ends[end].ppm / 1000) as u64)
+    }
+
+    fn run_ms(&mut self, ms: u64) {
+        for _ in 0..ms * 2 {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        self.now_ns += MS / 2;
+        self.flights.sort_by_key(|flight| flight.at_ns);
+        let due = self.flights.iter().take_while(|flight| flight.at_ns <= self.now_ns).count();
+        for flight in self.flights.drain(..due).collect::<Vec<_>>() {
+            let Some(local) = self.local_ns(flight.to) else { continue };
+            let port = &mut self.ends[flight.to].port;
+            match flight.channel {
+                Channel::Rtp => port.handle_datagram(local, flight.from, &flight.bytes),
+                Channel::Rtcp => port.handle_rtcp(local, flight.from, &flight.bytes),
+            }
+        }
+        for me in 0..2 {
+            let Some(local) = self.local_ns(me) else { continue };
+            let end = &mut self.ends[me];
+            let room = end.session.speech.room().min(end.to_play.len());
+            for frame in end.to_play.drain(..room) {
+                assert!(end.session.speech.play(frame).is_ok());
+            }
+            let mut sent = Vec::new();
+            if local >= end.port.next_tick_ns() {
+                end.port.tick(local, &mut |out: Outgoing<'_>| sent.push((out.channel, out.to, out.bytes.to_vec())));
+            }
+            end.heard.extend(std::iter::from_fn(|| end.session.speech.next_frame()));
+            end.events.extend(std::iter::from_fn(|| end.session.speech.next_event()));
+            for (channel, to, bytes) in sent {
+                if channel == Channel::Rtp {
+                    self.ends[me].sent.push(bytes.clone());
+                }
+                self.carry(me, channel, to, bytes);
+            }
+        }
+    }
+
+    fn carry(&mut self, me: usize, channel: Channel, to: SocketAddr, bytes: Vec<u8>) {
+        let peer = address(1 - me);
+        assert_eq!(to.ip(), peer.ip(), "nothing goes to anybody else");
+        let Impairment { delay_ms, jitter_ms, loss, duplicate, reorder } = self.impairment;
+        if self.random.random_bool(loss) {
+            return;
+        }
+        let copies = 1 + usize::from(self.random.random_bool(duplicate));
+        for _ in 0..copies {
+            let jitter = if jitter_ms == 0 { 0 } else { self.random.random_range(0..jitter_ms * MS) };
+            let held = if self.random.random_bool(reorder) { 30 * MS } else { 0 };
+            let mut from = address(me);
+            if channel == Channel::Rtcp {
+                from.set_port(from.port() + 1);
+            }
+            let at_ns = self.now_ns + delay_ms * MS + jitter + held;
+            self.flights.push(Flight { at_ns, to: 1 - me, from, channel, bytes: bytes.clone() });
+        }
+    }
+
+    /// Queues `frames` of a tone as one utterance.
+    fn say(&mut self, end: usize, utterance: u32, frames: usize) {
+        let epoch = self.ends[end].session.speech.epoch();
+        for n in 0..frames {
+            let samples = tone(n);
+            let last = n + 1 == frames;
+            self.ends[end].to_play.push(PlayoutFrame { epoch, utterance: UtteranceId(utterance), last, samples });
+        }
+    }
+
+    fn check_clock(&self, end: usize) {
+        let frames = &self.ends[end].heard;
+        for (n, frame) in frames.iter().enumerate() {
+            assert_eq!(frame.at, MediaTime::from_frames(n as u64), "the clock has no holes");
+        }
+        let now_ms = self.local_ns(end).unwrap() / MS;
+        let ahead = frames.len() as i64 * 20 - now_ms as i64;
+        assert!((-120..=200).contains(&ahead), "the clock is {ahead} ms ahead");
+    }
+
+    fn dtmf(&self, end: usize) -> String {
+        let digits = self.ends[end].events.iter().filter_map(|event| match event {
+            MediaEvent::Dtmf { digit, .. } => Some(*digit),
+            MediaEvent::Playout(_) => None,
+        });
+        digits.collect()
+    }
+
+    fn playout(&self, end: usize) -> Vec<PlayoutEvent> {
+        let events = self.ends[end].events.iter().filter_map(|event| match event {
+            MediaEvent::Playout(event) => Some(*event),
+            MediaEvent::Dtmf { .. } => None,
+        });
+        events.collect()
+    }
+}
+
+fn tone(n: usize) -> Samples {
+    std::array::from_fn(|i| {
+        let t = (n * FRAME_SAMPLES + i) as f64 / 16_000.0;
+        // Rises, so that no two frames are alike.
+        (8000.0 * (std::f64::consts::TAU * (400.0 * t + 30.0 * t * t)).sin()) as i16
+    })
+}
+
+fn loud(frame: &AudioFrame) -> bool {
+    frame.samples.iter().any(|sample| sample.unsigned_abs() > 2000)
+}
+
+#[test]
+fn the_clock_has_no_holes_whatever_the_network_does() {
+    for seed in 0..12 {
+        let impairment = Impairment { delay_ms: 40, jitter_ms: 80, loss: 0.1, duplicate: 0.1, reorder: 0.1 };
+        let mut world = World::new(CodecKind::ALL[seed as usize % 3], impairment, seed);
+        world.ends[1].ppm = [0, 300, -300, 1000][seed as usize % 4];
+        world.say(0, 1, 500);
+        for _ in 0..30 {
+            world.run_ms(500);
+            world.check_clock(0);
+            world.check_clock(1);
+        }
+        let report = world.ends[1].session.control.report();
+        assert!((6.0..14.0).contains(&report.loss_percent), "{report:?}");
+        assert!(report.packets_duplicate > 30 && report.jitter_ms > 5.0, "{report:?}");
+        assert!(report.packets_received > 600 && report.concealed_ms > 500, "{report:?}");
+    }
+}
+
+#[test]
+fn shuffled_and_doubled_packets_sound_exactly_as_sent() {
+    let listen = |impairment| {
+        let mut world = World::new(CodecKind::G722, impairment, 4);
+        world.say(0, 1, 200);
+        world.run_ms(5000);
+        let [_, listener] = world.ends;
+        listener
+    };
+    let clean = listen(Impairment { delay_ms: 20, ..Impairment::default() });
+    let shuffled = listen(Impairment { delay_ms: 20, reorder: 0.2, duplicate: 0.1, ..Impairment::default() });
+    let report = shuffled.session.control.report();
+    assert!(report.packets_duplicate > 10);
+    assert_eq!((report.concealed_ms, report.packets_late), (0, 0));
+    let samples = |end: &End| {
+        let first = end.heard.iter().position(loud).unwrap();
+        end.heard[first..first + 190].iter().flat_map(|frame| frame.samples).collect::<Vec<_>>()
+    };
+    assert!(samples(&clean) == samples(&shuffled), "sample for sample");
+}
+
+#[test]
+fn every_lost_packet_is_concealed_once() {
+    for seed in 0..5 {
+        let mut world =
+            World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, loss: 0.02, ..Impairment::default() }, seed);
+        world.run_ms(30_000);
+        // What is in the air at the end is given a chance.
+        world.impairment.loss = 0.0;
+        world.run_ms(500);
+        let end = &world.ends[1];
+        let report = end.session.control.report();
+        let concealed = end.heard.iter().filter(|frame| frame.origin == FrameOrigin::Concealed).count() as u64;
+        assert!(report.packets_lost > 10, "{report:?}");
+        assert_eq!((concealed, report.concealed_ms), (report.packets_lost, 20 * report.packets_lost));
+        assert_eq!(report.packets_late, 0);
+    }
+}
+
+#[test]
+fn barge_in_stops_at_the_next_tick_and_says_how_much_was_heard() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 1);
+    world.run_ms(200);
+    world.say(0, 1, 30);
+    world.say(0, 2, 200);
+    world.run_ms(1500);
+    let cut_at = MediaTime::from_ms((world.local_ns(0).unwrap()) / MS);
+    assert_eq!(world.ends[0].session.control.new_epoch(), 1);
+    world.run_ms(1000);
+    let events = world.playout(0);
+    let [
+        PlayoutEvent::Started { utterance: UtteranceId(1), at: began },
+        PlayoutEvent::Finished { utterance: UtteranceId(1), at: ended },
+        PlayoutEvent::Started { utterance: UtteranceId(2), at: second },
+        PlayoutEvent::Cut { utterance: UtteranceId(2), played, at: end },
+    ] = events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((ended, second), (began.plus_ms(600), ended));
+    assert_eq!(end, second.plus_samples(played));
+    assert!(end <= cut_at.plus_ms(20) && cut_at.ms_since(end) <= 20.0, "{end:?} {cut_at:?}");
+    let heard = world.ends[1].heard.iter().filter(|frame| loud(frame)).count() as u64;
+    // The codec's delay smears the end over one frame more.
+    assert!((30 + played / 320..=31 + played / 320).contains(&heard), "{heard} {played}");
+
+    // What still comes for the old epoch is dropped, in silence; the new one plays.
+    let stale = PlayoutFrame { epoch: 0, utterance: UtteranceId(2), last: true, samples: tone(1) };
+    world.ends[0].to_play.push(stale);
+    let unheard = PlayoutFrame { utterance: UtteranceId(3), ..stale };
+    world.ends[0].to_play.push(unheard);
+    world.say(0, 4, 5);
+    world.run_ms(300);
+    let more = &world.playout(0)[4..];
+    assert!(
+        matches!(
+            more,
+            [
+                PlayoutEvent::Cut { utterance: UtteranceId(3), played: 0, .. },
+                PlayoutEvent::Started { utterance: UtteranceId(4), .. },
+                PlayoutEvent::Finished { utterance: UtteranceId(4), .. },
+            ]
+        ),
+        "{more:?}"
+    );
+}
+
+#[test]
+fn digits_get_through_at_30_percent_loss() {
+    let mut wrong = 0;
+    for seed in 0..20 {
+        for loss in [0.0, 0.1, 0.3] {
+            let impairment = Impairment { delay_ms: 20, jitter_ms: 30, loss, duplicate: 0.1, reorder: 0.1 };
+            let mut world = World::new(CodecKind::Pcma, impairment, seed);
+            world.run_ms(100);
+            world.ends[0].session.control.send_dtmf("0011*#55D9").unwrap();
+            world.run_ms(3000);
+            let right = world.dtmf(1) == "0011*#55D9";
+            wrong += usize::from(!right);
+            assert!(right || loss > 0.2, "{} at {loss}", world.dtmf(1));
+            assert_eq!(world.dtmf(0), "", "nothing comes back");
+        }
+    }
+    // 200 digits of eight packets each at 30 %: one is wholly lost with a probability of 1.3 %.
+    assert!(wrong <= 1, "{wrong} of 20");
+}
+
+#[test]
+fn hold_and_resume_keep_the_stream() {
+    let mut world = World::new(CodecKind::G722, Impairment { delay_ms: 10, ..Impairment::default() }, 3);
+    world.say(0, 1, 2000);
+    world.run_ms(1000);
+    for _ in 0..50 {
+        let hold = StreamParams { send: false, ..params(CodecKind::G722, 1) };
+        world.ends[0].session.control.update(hold).unwrap();
+        world.run_ms(200);
+        let sent = world.ends[0].sent.len();
+        world.run_ms(200);
+        assert_eq!(world.ends[0].sent.len(), sent, "nothing is sent on hold");
+        world.ends[0].session.control.update(params(CodecKind::G722, 1)).unwrap();
+        world.run_ms(200);
+        assert!((9..=11).contains(&(world.ends[0].sent.len() - sent)));
+    }
+    world.check_clock(1);
+    let packets: Vec<_> = world.ends[0].sent.iter().map(|bytes| Packet::parse(bytes).unwrap().header).collect();
+    assert!(packets.iter().all(|header| header.ssrc == packets[0].ssrc));
+    assert!(packets.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
+    assert_eq!(packets.iter().filter(|header| header.marker).count(), 51, "each talkspurt is marked");
+    let span = packets.last().unwrap().timestamp.wrapping_sub(packets[0].timestamp);
+    assert!((i64::from(span) - 31 * 1000 * 8).abs() < 800, "timestamps went on while nothing was sent: {span}");
+    let report = world.ends[1].session.control.report();
+    assert_eq!((report.packets_lost, report.packets_late), (0, 0), "{report:?}");
+}
+
+#[test]
+fn a_stream_that_is_not_to_be_heard_is_silence() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 3);
+    world.say(0, 1, 500);
+    world.run_ms(1000);
+    let deaf = StreamParams { receive: false, ..params(CodecKind::Pcmu, 0) };
+    world.ends[1].session.control.update(deaf).unwrap();
+    world.run_ms(50);
+    let heard = world.ends[1].heard.len();
+    world.run_ms(1000);
+    assert!(world.ends[1].heard[heard + 1..].iter().all(|frame| frame.origin == FrameOrigin::Silence));
+    world.ends[1].session.control.update(params(CodecKind::Pcmu, 0)).unwrap();
+    world.run_ms(1000);
+    assert!(
+        world.ends[1].heard.iter().rev().take(40).all(|frame| frame.origin == FrameOrigin::Received && loud(frame))
+    );
+    world.check_clock(1);
+}
+
+#[test]
+fn the_codec_can_change_in_mid_call() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 3);
+    world.say(0, 1, 400);
+    world.run_ms(1000);
+    for codec in [CodecKind::G722, CodecKind::Pcma, CodecKind::Pcmu, CodecKind::G722] {
+        for end in 0..2 {
+            world.ends[end].session.control.update(params(codec, 1 - end)).unwrap();
+        }
+        world.run_ms(1000);
+        assert_eq!(world.ends[1].session.control.report().codec, codec.name());
+        let quiet = world.ends[1].heard.iter().rev().take(45).filter(|frame| !loud(frame)).count();
+        assert!(quiet <= 3, "{codec}: a gap of at most 60 ms, not {quiet} frames");
+    }
+    world.check_clock(1);
+}
+
+#[test]
+fn a_stranger_is_neither_heard_nor_answered() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 3);
+    for n in 0..200u16 {
+        world.run_ms(20);
+        // The best a stranger can do: the peer's own stream, its next number.
+        let Some(mut bytes) = world.ends[0].sent.last().cloned() else { continue };
+        let number = Packet::parse(&bytes).unwrap().header.sequence.wrapping_add(1);
+        bytes[2..4].copy_from_slice(&number.to_be_bytes());
+        bytes[12..].fill(n as u8 & 0x0f);
+        let local = world.local_ns(1).unwrap();
+        world.ends[1].port.handle_datagram(local, "203.0.113.66:4000".parse().unwrap(), &bytes);
+    }
+    assert!(world.ends[1].heard.iter().all(|frame| !loud(frame)));
+    assert!(world.ends[1].session.control.report().packets_rejected >= 190);
+}
+
+#[test]
+fn reports_tell_the_round_trip_and_goodbye_ends_them() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 35, ..Impairment::default() }, 3);
+    world.run_ms(30_000);
+    for end in 0..2 {
+        let rtt = world.ends[end].session.control.report().rtt_ms.unwrap();
+        assert!((69.0..73.0).contains(&rtt), "{rtt}");
+    }
+    world.ends[0].session.control.stop();
+    world.run_ms(40);
+    assert!(world.ends[0].port.stopped());
+    let sent = world.ends[0].sent.len();
+    world.run_ms(1000);
+    assert_eq!(world.ends[0].sent.len(), sent);
+}
+
+#[test]
+fn both_sides_of_a_recording_lie_on_one_clock() {
+    // The far end answers each tone at once: its own time between hearing and speaking is what the recording must show.
+    let mut world = World::new(CodecKind::G722, Impairment { delay_ms: 30, jitter_ms: 10, ..Impairment::default() }, 3);
+    world.run_ms(1000);
+    world.say(1, 1, 10);
+    world.run_ms(2000);
+    let tap = world.ends[0].session.recording.as_mut().unwrap();
+    let mut pairs: Vec<_> = std::iter::from_fn(|| tap.next_frame()).collect();
+    pairs.extend(std::iter::from_fn(|| tap.drain()));
+    assert!(pairs.iter().enumerate().all(|(n, pair)| pair.at == MediaTime::from_frames(n as u64)));
+    assert!((148..=152).contains(&pairs.len()), "{}", pairs.len());
+    let first = pairs.iter().position(|pair| pair.left.iter().any(|sample| sample.unsigned_abs() > 2000)).unwrap();
+    // Sent by the far end about 1,000 ms into the world, 30 to 40 ms on the way; the near end began at 3 ms.
+    let at = pairs[first].at.ms();
+    assert!((1000..=1060).contains(&at), "{at} ms");
+    assert_eq!(tap.dropped(), 0);
+    assert!(pairs.iter().all(|pair| pair.right == [0; FRAME_SAMPLES]));
+}
+
+#[test]
+fn packets_may_be_of_any_length() {
+    for ptime_ms in [10, 20, 30, 40, 60] {
+        let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 3);
+        let long = StreamParams { ptime_ms, ..params(CodecKind::Pcmu, 1) };
+        world.ends[0].session.control.update(long).unwrap();
+        world.say(0, 1, 250);
+        world.run_ms(4000);
+        let packets = &world.ends[0].sent;
+        let packets: Vec<_> = packets.iter().map(|bytes| Packet::parse(bytes).unwrap()).collect();
+        assert!(packets.iter().all(|packet| packet.payload.len() == ptime_ms as usize * 8));
+        let steps = packets.windows(2).map(|pair| pair[1].header.timestamp.wrapping_sub(pair[0].header.timestamp));
+        assert!(steps.into_iter().all(|step| step == ptime_ms * 8));
+        let end = &world.ends[1];
+        assert!(end.heard[20..].iter().all(|frame| frame.origin == FrameOrigin::Received && loud(frame)), "{ptime_ms}");
+        world.check_clock(1);
+    }
+}
+
+#[test]
+fn a_thread_that_was_held_up_skips_instead_of_falling_behind() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment::default(), 3);
+    world.say(0, 1, 90);
+    world.run_ms(500);
+    let before = world.ends[0].sent.len();
+    world.now_ns += 1000 * MS; // nothing runs for a second
+    world.run_ms(1);
+    let burst = world.ends[0].sent.len() - before;
+    assert!(burst <= 3, "{burst} packets at once");
+    world.run_ms(1000);
+    world.check_clock(1);
+    let packets: Vec<_> = world.ends[0].sent.iter().map(|bytes| Packet::parse(bytes).unwrap().header).collect();
+    let span = packets.last().unwrap().timestamp.wrapping_sub(packets[0].timestamp) / 8;
+    assert!((2460..=2500).contains(&span), "timestamps follow the clock: {span} ms");
+    assert!(world.ends[0].session.control.send_dtmf("x").is_err());
+}
+
+#[test]
+fn any_datagram_is_survived() {
+    let mut world = World::new(CodecKind::Pcmu, Impairment::default(), 3);
+    world.run_ms(100);
+    let mut random = StdRng::seed_from_u64(5);
+    let template = world.ends[0].sent.last().cloned().unwrap();
+    for len in 0..=1000usize {
+        for kind in 0..3 {
+            let mut bytes: Vec<u8> = (0..len).map(|_| random.random()).collect();
+            if kind > 0 {
+                let head = template.len().min(len).min(12);
+                bytes[..head].copy_from_slice(&template[..head]);
+            }
+            if kind == 2 && len > 4 {
+                bytes[1] = random.random();
+                bytes[2..4].copy_from_slice(&random.random::<u16>().to_be_bytes());
+            }
+            let local = world.local_ns(1).unwrap();
+            world.ends[1].port.handle_datagram(local, address(0), &bytes);
+            world.ends[1].port.handle_rtcp(local, address(0), &bytes);
+        }
+        world.step();
+    }
+    world.run_ms(2000);
+    let frames = &world.ends[1].heard;
+    assert!(frames.windows(2).all(|pair| pair[1].at == pair[0].end()));
+}
