@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 
 mod architecture;
+mod llm_openai;
 mod media_ports;
 mod phone_rtp;
 mod server;
