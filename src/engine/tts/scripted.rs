@@ -6,11 +6,12 @@
 
 use super::line::{Line, Render};
 use super::shape::shape;
+use crate::audio::wav::read_wav;
 use crate::audio::{FRAME_MS, SAMPLE_RATE_HZ, SAMPLES_PER_MS};
 use crate::engine::batch::Pool;
 use crate::speech::{EngineError, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -20,7 +21,7 @@ const NAME: &str = "scripted";
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Folder of 16 kHz mono WAV files. A sentence is taken from the file named by its words in lower case, joined by `-`
+    /// Folder of WAV files. A sentence is taken from the file named by its words in lower case, joined by `-`
     /// and at most 60 bytes long, such as `good-morning.wav` or `7.wav`; sentences without a file are hummed.
     pub dir: Option<PathBuf>,
     /// Milliseconds that every line keeps waiting for its first frame.
@@ -122,7 +123,9 @@ impl Render for Hum {
     fn render(&self, text: &str) -> Result<Vec<i16>, EngineError> {
         let file = self.dir.as_ref().map(|dir| dir.join(format!("{}.wav", slug(text)))).filter(|file| file.is_file());
         match file {
-            Some(file) => read(&file).map(shape).map_err(|what| EngineError::Failed { engine: NAME.to_owned(), what }),
+            Some(file) => read_wav(&file)
+                .map(shape)
+                .map_err(|e| EngineError::Failed { engine: NAME.to_owned(), what: e.to_string() }),
             None => Ok(shape(hum(text))),
         }
     }
@@ -142,16 +145,6 @@ fn slug(text: &str) -> String {
         name.push_str(&word);
     }
     name
-}
-
-fn read(file: &Path) -> Result<Vec<i16>, String> {
-    let say = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
-    let reader = hound::WavReader::open(file).map_err(|e| say(&e))?;
-    let spec = reader.spec();
-    if (spec.sample_rate, spec.channels, spec.bits_per_sample) != (SAMPLE_RATE_HZ, 1, 16) {
-        return Err(say(&"is not 16-bit mono at 16000 Hz"));
-    }
-    reader.into_samples().collect::<Result<_, _>>().map_err(|e| say(&e))
 }
 
 /// A sound with the rhythm of speech.
@@ -296,15 +289,8 @@ mod tests {
     #[test]
     fn takes_a_sentence_from_its_file() {
         let dir = tempfile::tempdir().unwrap();
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 16_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut file = hound::WavWriter::create(dir.path().join("good-morning.wav"), spec).unwrap();
-        (0..8000).for_each(|n| file.write_sample(if n % 40 < 20 { 3000_i16 } else { -3000 }).unwrap());
-        file.finalize().unwrap();
+        let samples: Vec<i16> = (0..8000).map(|n| if n % 40 < 20 { 3000 } else { -3000 }).collect();
+        crate::audio::wav::write_wav(&dir.path().join("good-morning.wav"), &samples).unwrap();
         let config = Config { dir: Some(dir.path().to_owned()), ..Config::default() };
         let (samples, ..) = say(&config, "Good morning!");
         assert_eq!(samples.len(), usize::next_multiple_of(8000 + 160, 320));

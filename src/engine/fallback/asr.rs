@@ -1,0 +1,267 @@
+//! Speech recognition: a stream that dies is replaced, and the next engine hears the utterance again.
+
+use super::Links;
+use crate::audio::AudioFrame;
+use crate::speech::{
+    EngineError, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, RecognizerStream, Wake,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Frames of an utterance that are kept to be heard again: 20 s. The oldest go first.
+const REPLAY_FRAMES: usize = 1000;
+
+/// Recognisers in the order in which they are tried.
+pub struct RecognizerChain(Arc<Links<dyn Recognizer>>);
+
+impl RecognizerChain {
+    /// First choice first.
+    pub fn new(engines: Vec<Arc<dyn Recognizer>>) -> Self {
+        Self(Links::new(engines, |engine| engine.name()))
+    }
+}
+
+impl Recognizer for RecognizerChain {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Prepares every engine; the words are those of the first that could.
+    fn prepare(&self, what: &Arc<Expectation>) -> Result<Vec<String>, EngineError> {
+        let mut outcome: Option<Result<Vec<String>, EngineError>> = None;
+        for link in &self.0.links {
+            let prepared = link.engine.prepare(what);
+            if !matches!(outcome, Some(Ok(_))) {
+                outcome = Some(prepared);
+            }
+        }
+        outcome.unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError> {
+        let (index, stream) = self.0.open(0, |engine| engine.open(language, wake.clone()))?;
+        Ok(Box::new(Serving {
+            links: Arc::clone(&self.0),
+            index,
+            stream,
+            language: language.clone(),
+            wake,
+            expectation: None,
+            heard: VecDeque::new(),
+            flushing: false,
+            served: false,
+            dead: None,
+        }))
+    }
+}
+
+struct Serving {
+    links: Arc<Links<dyn Recognizer>>,
+    index: usize,
+    stream: Box<dyn RecognizerStream>,
+    language: Language,
+    wake: Wake,
+    expectation: Option<Arc<Expectation>>,
+    /// The utterance so far.
+    heard: VecDeque<AudioFrame>,
+    /// A final answer was asked for and has not come.
+    flushing: bool,
+    /// The engine at work has given a hypothesis.
+    served: bool,
+    dead: Option<EngineError>,
+}
+
+impl Serving {
+    /// Replaces the stream by one of the next engine that opens, and lets that hear the utterance.
+    fn go_on(&mut self, error: EngineError) {
+        self.links.report(self.index, Some(&error));
+        tracing::warn!(engine = self.links.name_of(self.index), %error, "a recogniser died; the next one goes on");
+        let opened = self.links.open(self.index + 1, |engine| engine.open(&self.language, self.wake.clone()));
+        let Ok((index, stream)) = opened else {
+            self.heard = VecDeque::new();
+            self.dead = Some(error);
+            return;
+        };
+        (self.index, self.stream, self.served) = (index, stream, false);
+        if let Some(what) = &self.expectation {
+            self.stream.expect(what);
+        }
+        self.heard.iter().for_each(|frame| self.stream.push(frame));
+        if self.flushing {
+            self.stream.flush();
+        }
+    }
+}
+
+impl RecognizerStream for Serving {
+    fn expect(&mut self, what: &Arc<Expectation>) {
+        self.expectation = Some(Arc::clone(what));
+        self.stream.expect(what);
+    }
+
+    fn push(&mut self, frame: &AudioFrame) {
+        if self.dead.is_some() {
+            return;
+        }
+        if self.heard.len() >= REPLAY_FRAMES {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(*frame);
+        self.stream.push(frame);
+    }
+
+    fn flush(&mut self) {
+        self.flushing = true;
+        self.stream.flush();
+    }
+
+    fn finish(&mut self) {
+        self.heard.clear();
+        self.flushing = false;
+        self.stream.finish();
+    }
+
+    fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>> {
+        loop {
+            if let Some(error) = &self.dead {
+                return Some(Err(error.clone()));
+            }
+            match self.stream.poll()? {
+                Ok(hypothesis) => {
+                    if !std::mem::replace(&mut self.served, true) {
+                        self.links.report(self.index, None);
+                    }
+                    self.flushing &= hypothesis.kind != HypothesisKind::Final;
+                    return Some(Ok(hypothesis));
+                }
+                Err(error) => self.go_on(error),
+            }
+        }
+    }
+
+    fn engine(&self) -> Option<&str> {
+        Some(self.stream.engine().unwrap_or(self.links.name_of(self.index)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::MediaTime;
+
+    /// Answers a flush with what happened to it; dies with the frame of that number.
+    struct Engine {
+        name: &'static str,
+        dies_at: usize,
+    }
+
+    struct Stream {
+        name: &'static str,
+        dies_at: usize,
+        frames: usize,
+        phrases: usize,
+        flushed: bool,
+    }
+
+    impl Recognizer for Engine {
+        fn name(&self) -> &str {
+            self.name
+        }
+        fn prepare(&self, _: &Arc<Expectation>) -> Result<Vec<String>, EngineError> {
+            match self.dies_at {
+                0 => Err(EngineError::Unavailable { engine: self.name.into(), what: "gone".into() }),
+                _ => Ok(vec![self.name.into()]),
+            }
+        }
+        fn open(&self, _: &Language, _: Wake) -> Result<Box<dyn RecognizerStream>, EngineError> {
+            self.prepare(&Arc::default())?;
+            let (name, dies_at) = (self.name, self.dies_at);
+            Ok(Box::new(Stream { name, dies_at, frames: 0, phrases: 0, flushed: false }))
+        }
+    }
+
+    impl RecognizerStream for Stream {
+        fn expect(&mut self, what: &Arc<Expectation>) {
+            self.phrases = what.phrases.len();
+        }
+        fn push(&mut self, _: &AudioFrame) {
+            self.frames += 1;
+        }
+        fn flush(&mut self) {
+            self.flushed = true;
+        }
+        fn finish(&mut self) {
+            self.frames = 0;
+        }
+        fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>> {
+            if self.frames >= self.dies_at {
+                return Some(Err(EngineError::Failed { engine: self.name.into(), what: "died".into() }));
+            }
+            std::mem::take(&mut self.flushed).then(|| {
+                Ok(Hypothesis {
+                    kind: HypothesisKind::Final,
+                    text: format!("{} frames, {} phrases", self.frames, self.phrases),
+                    confidence: 1.0,
+                    covers: MediaTime::ZERO,
+                    degraded: false,
+                })
+            })
+        }
+    }
+
+    fn open(engines: &[(&'static str, usize)]) -> Result<Box<dyn RecognizerStream>, EngineError> {
+        chain(engines).open(&Language::default(), std::task::Waker::noop().clone())
+    }
+
+    fn chain(engines: &[(&'static str, usize)]) -> RecognizerChain {
+        let engine = |&(name, dies_at)| Arc::new(Engine { name, dies_at }) as Arc<dyn Recognizer>;
+        RecognizerChain::new(engines.iter().map(engine).collect())
+    }
+
+    fn push(stream: &mut dyn RecognizerStream, frames: usize) {
+        (0..frames).for_each(|_| stream.push(&AudioFrame::silence(MediaTime::ZERO)));
+    }
+
+    fn answer(stream: &mut dyn RecognizerStream) -> String {
+        stream.poll().unwrap().unwrap().text
+    }
+
+    #[test]
+    fn the_next_engine_hears_the_utterance_again_and_answers_the_flush() {
+        let mut stream = open(&[("a", 5), ("b", usize::MAX)]).unwrap();
+        stream.expect(&Arc::new(Expectation { phrases: vec!["yes".into(), "no".into()], ..Expectation::default() }));
+        push(&mut *stream, 3);
+        stream.flush();
+        assert_eq!((answer(&mut *stream).as_str(), stream.engine()), ("3 frames, 2 phrases", Some("a")));
+        stream.finish();
+        push(&mut *stream, 7);
+        stream.flush();
+        assert_eq!((answer(&mut *stream).as_str(), stream.engine()), ("7 frames, 2 phrases", Some("b")));
+        assert!(stream.poll().is_none(), "the flush is answered once");
+    }
+
+    #[test]
+    fn a_long_utterance_is_kept_as_far_as_the_bound() {
+        let mut stream = open(&[("a", 3000), ("b", usize::MAX)]).unwrap();
+        push(&mut *stream, 3000);
+        stream.flush();
+        assert_eq!(answer(&mut *stream), format!("{REPLAY_FRAMES} frames, 0 phrases"));
+    }
+
+    #[test]
+    fn when_all_are_dead_the_error_stays() {
+        let mut stream = open(&[("a", 1), ("b", 1)]).unwrap();
+        push(&mut *stream, 2);
+        for _ in 0..2 {
+            assert!(matches!(stream.poll(), Some(Err(EngineError::Failed { engine, .. })) if engine == "b"));
+            push(&mut *stream, 1);
+        }
+        assert!(matches!(open(&[("a", 0)]), Err(EngineError::Unavailable { .. })));
+    }
+
+    #[test]
+    fn every_engine_is_prepared_and_the_first_that_could_answers() {
+        assert_eq!(chain(&[("a", 0), ("b", 9), ("c", 9)]).prepare(&Arc::default()).unwrap(), ["b"]);
+        assert!(chain(&[("a", 0)]).prepare(&Arc::default()).is_err());
+    }
+}

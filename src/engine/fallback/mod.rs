@@ -1,0 +1,93 @@
+//! Chains of engines of one kind: when one is missing or breaks, the next one serves, in the order of the configuration.
+//!
+//! Each link has a [`Breaker`], so that a call does not wait for an engine that has just failed others. The streams name the
+//! engine that serves (`engine()`), so that the record can say who really did.
+
+mod asr;
+mod breaker;
+mod llm;
+mod tts;
+mod vad;
+
+pub use asr::RecognizerChain;
+pub use breaker::Breaker;
+pub use llm::LanguageModelChain;
+pub use tts::SynthesizerChain;
+pub use vad::VoiceDetectionChain;
+
+use crate::speech::EngineError;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The engines of a chain, first choice first, with what is known of their health.
+struct Links<T: ?Sized> {
+    /// The names, joined.
+    name: String,
+    links: Vec<Link<T>>,
+}
+
+struct Link<T: ?Sized> {
+    name: String,
+    engine: Arc<T>,
+    breaker: Breaker,
+}
+
+impl<T: ?Sized> Links<T> {
+    fn new(engines: Vec<Arc<T>>, name: impl Fn(&T) -> &str) -> Arc<Self> {
+        let link = |engine: Arc<T>| Link { name: name(&engine).to_owned(), engine, breaker: Breaker::default() };
+        let links: Vec<Link<T>> = engines.into_iter().map(link).collect();
+        let name = links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>().join(", ");
+        Arc::new(Self { name, links })
+    }
+
+    /// Opens something at the first link, from number `from` on, that can serve: the number of the link, and what was opened.
+    ///
+    /// # Errors
+    /// What the last link that was tried said; [`EngineError::Unavailable`] when there was none to try.
+    fn open<S>(
+        &self,
+        from: usize,
+        mut open: impl FnMut(&T) -> Result<S, EngineError>,
+    ) -> Result<(usize, S), EngineError> {
+        let mut last = None;
+        for (index, link) in self.links.iter().enumerate().skip(from) {
+            if !link.breaker.allows(Instant::now()) {
+                last.get_or_insert_with(|| EngineError::Unavailable {
+                    engine: link.name.clone(),
+                    what: "failed several times just now and is left alone for some seconds".to_owned(),
+                });
+                continue;
+            }
+            match open(&link.engine) {
+                Ok(opened) => return Ok((index, opened)),
+                Err(error) => {
+                    tracing::warn!(engine = %link.name, %error, "an engine cannot serve; the next one is asked");
+                    self.report(index, Some(&error));
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| EngineError::Unavailable {
+            engine: self.name.clone(),
+            what: "no further engine is configured".to_owned(),
+        }))
+    }
+
+    /// Tells a link's breaker how it went. Being busy and not knowing a language are no failures.
+    fn report(&self, index: usize, error: Option<&EngineError>) {
+        let Some(link) = self.links.get(index) else { return };
+        match error {
+            None => link.breaker.succeeded(),
+            Some(EngineError::Overloaded { .. } | EngineError::Language { .. }) => link.breaker.released(),
+            Some(EngineError::Unavailable { .. } | EngineError::Failed { .. }) => {
+                if link.breaker.failed(Instant::now()) {
+                    tracing::warn!(engine = %link.name, "failed too often and is left alone for some seconds");
+                }
+            }
+        }
+    }
+
+    fn name_of(&self, index: usize) -> &str {
+        self.links.get(index).map_or(&self.name, |link| &link.name)
+    }
+}

@@ -1,0 +1,283 @@
+//! Speech synthesis: a line goes on in the next engine from the sentence in which the first one broke.
+
+use super::Links;
+use crate::speech::{EngineError, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
+use std::sync::Arc;
+
+/// Synthesisers in the order in which they are tried.
+///
+/// A line that breaks before its first frame is given to the next engine whole; one that breaks later from the end of the
+/// last sentence that was given in full, if the engine can tell ([`SynthesisStream::spoken`]), else it has failed. A voice
+/// that an engine does not have is replaced by that engine's own: a strange voice is better than none.
+pub struct SynthesizerChain(Arc<Links<dyn Synthesizer>>);
+
+impl SynthesizerChain {
+    /// First choice first.
+    pub fn new(engines: Vec<Arc<dyn Synthesizer>>) -> Self {
+        Self(Links::new(engines, |engine| engine.name()))
+    }
+}
+
+impl Synthesizer for SynthesizerChain {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
+        let (index, stream) = start(&self.0, 0, what, &wake)?;
+        let links = Arc::clone(&self.0);
+        Ok(Box::new(Serving {
+            links,
+            index,
+            stream,
+            request: what.clone(),
+            wake,
+            offset: 0,
+            frames: 0,
+            before: 0,
+            over: false,
+        }))
+    }
+
+    fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        let mut last = Ok(());
+        for link in &self.0.links {
+            last = link.engine.prepare(what);
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+}
+
+/// Starts a line at the first link from `from` on that takes it.
+fn start(
+    links: &Links<dyn Synthesizer>,
+    from: usize,
+    what: &SpeechRequest,
+    wake: &Wake,
+) -> Result<(usize, Box<dyn SynthesisStream>), EngineError> {
+    links.open(from, |engine| match engine.speak(what, wake.clone()) {
+        Err(error @ EngineError::Unavailable { .. }) if what.voice.is_some() => {
+            let own = SpeechRequest { voice: None, ..what.clone() };
+            let stream = engine.speak(&own, wake.clone())?;
+            tracing::warn!(%error, "the voice is replaced by the engine's own");
+            Ok(stream)
+        }
+        other => other,
+    })
+}
+
+struct Serving {
+    links: Arc<Links<dyn Synthesizer>>,
+    index: usize,
+    stream: Box<dyn SynthesisStream>,
+    request: SpeechRequest,
+    wake: Wake,
+    /// Bytes of the request's text that earlier engines have spoken.
+    offset: usize,
+    /// Frames given by this engine, and samples given by those before it.
+    frames: u64,
+    before: u64,
+    over: bool,
+}
+
+impl Serving {
+    /// Has the rest of the line spoken by the next engine. The error is final.
+    fn go_on(&mut self, error: EngineError) -> Result<(), EngineError> {
+        self.links.report(self.index, Some(&error));
+        let spoken = self.stream.spoken();
+        if self.frames > 0 && spoken == 0 {
+            return Err(error);
+        }
+        let at = self.offset + spoken;
+        let rest = self.request.text.get(at..).unwrap_or_default();
+        tracing::warn!(engine = self.links.name_of(self.index), %error, "a line broke; the next engine goes on");
+        let request = SpeechRequest { text: rest.to_owned(), ..self.request.clone() };
+        let (index, stream) = start(&self.links, self.index + 1, &request, &self.wake).map_err(|_| error)?;
+        self.before += self.frames * crate::audio::FRAME_SAMPLES as u64;
+        (self.index, self.stream, self.offset, self.frames) = (index, stream, at, 0);
+        Ok(())
+    }
+}
+
+impl SynthesisStream for Serving {
+    fn poll(&mut self) -> Synthesis {
+        loop {
+            match self.stream.poll() {
+                Synthesis::Failed(error) if self.over => return Synthesis::Failed(error),
+                Synthesis::Failed(error) => {
+                    if let Err(error) = self.go_on(error) {
+                        self.over = true;
+                        return Synthesis::Failed(error);
+                    }
+                }
+                Synthesis::Done => {
+                    if !std::mem::replace(&mut self.over, true) {
+                        self.links.report(self.index, None);
+                    }
+                    return Synthesis::Done;
+                }
+                given => {
+                    self.frames += u64::from(matches!(given, Synthesis::Frame(_)));
+                    return given;
+                }
+            }
+        }
+    }
+
+    fn total_samples(&self) -> Option<u64> {
+        Some(self.before + self.stream.total_samples()?)
+    }
+
+    fn spoken(&self) -> usize {
+        self.offset + self.stream.spoken()
+    }
+
+    fn engine(&self) -> Option<&str> {
+        Some(self.stream.engine().unwrap_or(self.links.name_of(self.index)))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // The caller interrupted a line that went well.
+        if !self.over && self.frames > 0 {
+            self.links.report(self.index, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::FRAME_SAMPLES;
+    use crate::engine::wait;
+    use crate::speech::Language;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
+
+    /// Gives a frame per byte and breaks before the sentence that begins with `!`.
+    #[derive(Default)]
+    struct Engine {
+        name: &'static str,
+        fragile: AtomicBool,
+        tells: bool,
+        voices: &'static [&'static str],
+        asked: Mutex<Vec<String>>,
+        opened: AtomicUsize,
+    }
+
+    struct Stream {
+        text: String,
+        given: usize,
+        fragile: bool,
+        tells: bool,
+        name: &'static str,
+    }
+
+    impl Synthesizer for Arc<Engine> {
+        fn name(&self) -> &str {
+            self.name
+        }
+        fn speak(&self, what: &SpeechRequest, _: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
+            self.opened.fetch_add(1, Relaxed);
+            if what.voice.as_deref().is_some_and(|voice| !self.voices.contains(&voice)) {
+                return Err(EngineError::Unavailable { engine: self.name.into(), what: "no such voice".into() });
+            }
+            self.asked.lock().unwrap().push(what.text.clone());
+            let (fragile, tells, name) = (self.fragile.load(Relaxed), self.tells, self.name);
+            Ok(Box::new(Stream { text: what.text.clone(), given: 0, fragile, tells, name }))
+        }
+    }
+
+    impl SynthesisStream for Stream {
+        fn poll(&mut self) -> Synthesis {
+            match self.text.as_bytes().get(self.given) {
+                None => Synthesis::Done,
+                Some(b'!') if self.fragile => {
+                    Synthesis::Failed(EngineError::Failed { engine: self.name.into(), what: "broke".into() })
+                }
+                Some(_) => {
+                    self.given += 1;
+                    Synthesis::Frame(Box::new([1; FRAME_SAMPLES]))
+                }
+            }
+        }
+        fn total_samples(&self) -> Option<u64> {
+            Some((self.text.len() * FRAME_SAMPLES) as u64)
+        }
+        fn spoken(&self) -> usize {
+            if self.tells { self.given } else { 0 }
+        }
+    }
+
+    fn engine(name: &'static str, fragile: bool, tells: bool) -> Arc<Engine> {
+        Arc::new(Engine { name, fragile: fragile.into(), tells, ..Engine::default() })
+    }
+
+    fn chain(engines: &[&Arc<Engine>]) -> SynthesizerChain {
+        SynthesizerChain::new(engines.iter().map(|&e| Arc::new(Arc::clone(e)) as Arc<dyn Synthesizer>).collect())
+    }
+
+    fn request(text: &str) -> SpeechRequest {
+        SpeechRequest { text: text.into(), language: Language::default(), voice: None }
+    }
+
+    fn say(chain: &SynthesizerChain, what: &SpeechRequest) -> (usize, Synthesis, String, Option<u64>) {
+        let mut stream = chain.speak(what, wait::this_thread()).unwrap();
+        let (samples, end) = wait::drain(&mut *stream, Duration::from_secs(1));
+        (samples.len() / FRAME_SAMPLES, end, stream.engine().unwrap_or_default().to_owned(), stream.total_samples())
+    }
+
+    #[test]
+    fn a_line_that_breaks_at_once_is_spoken_whole_by_the_next() {
+        let (a, b) = (engine("a", true, false), engine("b", false, false));
+        let (frames, end, name, _) = say(&chain(&[&a, &b]), &request("!hello"));
+        assert!(matches!(end, Synthesis::Done));
+        assert_eq!((frames, name.as_str()), (6, "b"));
+    }
+
+    #[test]
+    fn a_line_that_breaks_later_goes_on_from_that_sentence() {
+        let (a, b) = (engine("a", true, true), engine("b", false, true));
+        let (frames, end, name, total) = say(&chain(&[&a, &b]), &request("One.!Two."));
+        assert!(matches!(end, Synthesis::Done));
+        assert_eq!((frames, name.as_str(), total), (9, "b", Some(9 * FRAME_SAMPLES as u64)));
+        assert_eq!(*b.asked.lock().unwrap(), ["!Two."]);
+    }
+
+    #[test]
+    fn an_engine_that_cannot_tell_how_far_it_came_has_failed() {
+        let (a, b) = (engine("a", true, false), engine("b", false, false));
+        let (frames, end, name, _) = say(&chain(&[&a, &b]), &request("One.!Two."));
+        assert!(matches!(end, Synthesis::Failed(EngineError::Failed { .. })));
+        assert_eq!((frames, name.as_str()), (4, "a"));
+    }
+
+    #[test]
+    fn all_broken_is_a_failure_and_three_of_them_open_the_breaker() {
+        let (a, b) = (engine("a", true, true), engine("b", false, true));
+        let both = chain(&[&a, &b]);
+        for _ in 0..5 {
+            say(&both, &request("!x"));
+        }
+        assert_eq!((a.opened.load(Relaxed), b.opened.load(Relaxed)), (3, 5));
+        b.fragile.store(true, Relaxed);
+        assert!(matches!(say(&both, &request("!x")).1, Synthesis::Failed(_)));
+    }
+
+    #[test]
+    fn a_voice_of_the_first_engine_does_not_keep_the_second_from_speaking() {
+        let a = Arc::new(Engine { name: "a", fragile: true.into(), voices: &["anna"], ..Engine::default() });
+        let b = engine("b", false, true);
+        let what = SpeechRequest { voice: Some("anna".into()), ..request("!x") };
+        assert_eq!(say(&chain(&[&a, &b]), &what).2, "b");
+        let unknown = SpeechRequest { voice: Some("zoe".into()), ..request("x") };
+        for _ in 0..4 {
+            assert_eq!(say(&chain(&[&a, &b]), &unknown).2, "a", "with its own voice, and it is no failure");
+        }
+    }
+}
