@@ -1,8 +1,18 @@
 //! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models.
+//!
+//! [`Engines::build`] makes what calls use from the [`Config`]: a chain of each kind with [`fallback`], and a cache of ready
+//! lines. Only `app` calls it; everybody else sees traits.
 
 pub mod batch;
+mod config;
+mod engines;
 pub mod fallback;
 pub mod llm;
+mod probe;
 pub mod tts;
 pub mod vad;
 mod wait;
+
+pub use config::{Config, ScriptedConfig};
+pub use engines::{Engines, Finding, Level, known};
+pub use probe::probe;

@@ -1,8 +1,6 @@
 //! Waits for a stream where waiting is allowed: while lines are rendered ahead of time, in `tipring check`, in tests.
 
-use crate::speech::{EngineError, Synthesis, SynthesisStream, Wake};
-#[cfg(test)]
-use crate::speech::{Reply, ReplyStream};
+use crate::speech::{EngineError, Reply, ReplyStream, Synthesis, SynthesisStream, Wake};
 use std::sync::Arc;
 use std::task::Wake as Wakes;
 use std::thread::{self, Thread};
@@ -44,7 +42,6 @@ pub(super) fn drain(stream: &mut dyn SynthesisStream, patience: Duration) -> (Ve
 }
 
 /// Takes every piece of an answer until it is done, broken, or `patience` is over.
-#[cfg(test)]
 pub(super) fn read(stream: &mut dyn ReplyStream, patience: Duration) -> (String, Reply) {
     let until = Instant::now() + patience;
     let mut text = String::new();

@@ -1,0 +1,79 @@
+//! Which engines serve, and their settings.
+
+use super::{llm, tts, vad};
+use serde::Deserialize;
+
+/// The room's settings: `[engine]`. Each kind has a chain, first choice first; when an engine is missing or breaks, the next
+/// one serves. The names that each kind knows are in [`super::known`].
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Voice activity detection.
+    pub vad: Vec<String>,
+    /// Speech recognition.
+    pub asr: Vec<String>,
+    /// Speech synthesis.
+    pub tts: Vec<String>,
+    /// Language models.
+    pub llm: Vec<String>,
+    /// Threads that recognise and synthesise; 0: one per core.
+    pub workers: usize,
+    /// Memory for lines that are kept ready, in MiB; a second of speech takes 32 kB.
+    pub tts_cache_mb: usize,
+    /// Settings of the voice detector `earshot`.
+    pub earshot: vad::EarshotConfig,
+    /// Settings of the synthesiser `flite`.
+    pub flite: tts::FliteConfig,
+    /// Settings of the language model `openai`.
+    pub openai: llm::OpenAiConfig,
+    /// Settings of the scripted engines of each kind.
+    pub scripted: ScriptedConfig,
+}
+
+/// Settings of the scripted engines: `[engine.scripted]`.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScriptedConfig {
+    /// Voice detection.
+    pub vad: vad::ScriptedConfig,
+    /// Speech synthesis.
+    pub tts: tts::ScriptedConfig,
+    /// The language model.
+    pub llm: llm::ScriptedConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let one = |name: &str| vec![name.to_owned()];
+        Self {
+            vad: one("earshot"),
+            asr: Vec::new(),
+            tts: one("flite"),
+            llm: one("template"),
+            workers: 0,
+            tts_cache_mb: 64,
+            earshot: vad::EarshotConfig::default(),
+            flite: tts::FliteConfig::default(),
+            openai: llm::OpenAiConfig::default(),
+            scripted: ScriptedConfig::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_and_settings_are_read_and_typing_errors_refused() {
+        let config: Config = toml::from_str(
+            "llm = ['openai', 'template']\n[openai]\nmodel = 'small'\n[flite]\nvoice = 'rms'\n[scripted.llm]\nanswers = ['a']",
+        )
+        .unwrap();
+        assert_eq!(config.llm, ["openai", "template"]);
+        assert_eq!((config.openai.model.as_str(), config.flite.voice.as_str()), ("small", "rms"));
+        assert_eq!(config.asr, Config::default().asr);
+        let error = toml::from_str::<Config>("[flite]\nvoise = 'rms'").unwrap_err().to_string();
+        assert!(error.contains("voise") && error.contains("voice"), "{error}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Builds the engines of a configuration.
+
+use super::batch::Pool;
+use super::fallback::{LanguageModelChain, RecognizerChain, SynthesizerChain, VoiceDetectionChain};
+use super::{Config, llm, tts, vad};
+use crate::speech::{EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, VoiceDetection};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// How bad a [`Finding`] is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// The engine serves.
+    Ok,
+    /// The engine does not serve, another one of its kind does.
+    Warning,
+    /// No engine of this kind serves: calls cannot be held.
+    Error,
+}
+
+/// What was found out about one engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// Its kind.
+    pub kind: EngineKind,
+    /// Its name as in the configuration.
+    pub engine: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What it is, and where something is wrong, what to do about it.
+    pub what: String,
+}
+
+/// The engines that calls use: of each kind a chain, and in front of the synthesisers a cache.
+#[derive(Clone)]
+pub struct Engines {
+    /// Voice activity detection.
+    pub vad: Arc<dyn VoiceDetection>,
+    /// Speech recognition.
+    pub asr: Arc<dyn Recognizer>,
+    /// Speech synthesis; this is `cache`.
+    pub tts: Arc<dyn Synthesizer>,
+    /// Language models.
+    pub llm: Arc<dyn LanguageModel>,
+    /// The ready lines, for their counters.
+    pub cache: Arc<tts::Cache>,
+}
+
+/// The engines of a kind that can be named in the configuration, the default first.
+pub fn known(kind: EngineKind) -> &'static [&'static str] {
+    match kind {
+        EngineKind::Vad => &vad::NAMES,
+        EngineKind::Asr => &[],
+        EngineKind::Tts => &["flite", "scripted"],
+        EngineKind::Llm => &["template", "openai", "scripted"],
+    }
+}
+
+impl Engines {
+    /// Builds every engine that is named. One that is missing is a finding; a kind without any that serves gets an empty
+    /// chain, whose every use is an error, and its findings are of [`Level::Error`].
+    ///
+    /// Requests of language models run on `runtime`; recognition and synthesis on threads of their own.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] for a name that no engine of the kind has (the text lists those there are), for a kind
+    /// for which none is named, and when threads cannot be started.
+    pub fn build(config: &Config, runtime: &Handle) -> Result<(Self, Vec<Finding>), EngineError> {
+        let parts = Parts::new(config, runtime)?;
+        let mut findings = Vec::new();
+        let vad = parts.chain(EngineKind::Vad, &config.vad, Parts::vad, &mut findings)?;
+        let asr = parts.chain(EngineKind::Asr, &config.asr, Parts::asr, &mut findings)?;
+        let tts = parts.chain(EngineKind::Tts, &config.tts, Parts::tts, &mut findings)?;
+        let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
+        let cache = Arc::new(tts::Cache::new(Arc::new(SynthesizerChain::new(tts)), config.tts_cache_mb << 20));
+        let engines = Self {
+            vad: Arc::new(VoiceDetectionChain::new(vad)),
+            asr: Arc::new(RecognizerChain::new(asr)),
+            tts: Arc::clone(&cache) as Arc<dyn Synthesizer>,
+            llm: Arc::new(LanguageModelChain::new(llm)),
+            cache,
+        };
+        Ok((engines, findings))
+    }
+}
+
+/// What engines are built from.
+pub(super) struct Parts<'a> {
+    config: &'a Config,
+    runtime: &'a Handle,
+    pool: Pool,
+}
+
+impl<'a> Parts<'a> {
+    pub fn new(config: &'a Config, runtime: &'a Handle) -> Result<Self, EngineError> {
+        Ok(Self { config, runtime, pool: Pool::start("speech", config.workers)? })
+    }
+
+    /// The engines of a chain that could be built.
+    fn chain<T: ?Sized>(
+        &self,
+        kind: EngineKind,
+        names: &[String],
+        build: impl Fn(&Self, &str) -> Result<Arc<T>, EngineError>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Vec<Arc<T>>, EngineError> {
+        named(kind, names)?;
+        let mut missing = Vec::new();
+        let mut engines = Vec::new();
+        for name in names {
+            match build(self, name) {
+                Ok(engine) => engines.push(engine),
+                Err(error) => missing.push((name, error)),
+            }
+        }
+        let level = if engines.is_empty() { Level::Error } else { Level::Warning };
+        findings.extend(missing.into_iter().map(|(name, error)| Finding {
+            kind,
+            engine: name.clone(),
+            level,
+            what: error.to_string(),
+        }));
+        Ok(engines)
+    }
+
+    pub fn vad(&self, name: &str) -> Result<Arc<dyn VoiceDetection>, EngineError> {
+        let config = vad::Config { earshot: self.config.earshot.clone(), scripted: self.config.scripted.vad.clone() };
+        vad::build(name, &config)
+    }
+
+    pub fn asr(&self, name: &str) -> Result<Arc<dyn Recognizer>, EngineError> {
+        Err(unknown(EngineKind::Asr, name))
+    }
+
+    pub fn tts(&self, name: &str) -> Result<Arc<dyn Synthesizer>, EngineError> {
+        Ok(match name {
+            "flite" => Arc::new(tts::Flite::open(&self.config.flite, &self.pool)?),
+            "scripted" => Arc::new(tts::Scripted::open(&self.config.scripted.tts, &self.pool, self.runtime)?),
+            _ => return Err(unknown(EngineKind::Tts, name)),
+        })
+    }
+
+    pub fn llm(&self, name: &str) -> Result<Arc<dyn LanguageModel>, EngineError> {
+        Ok(match name {
+            "template" => Arc::new(llm::Template),
+            "openai" => Arc::new(llm::OpenAi::open(&self.config.openai, self.runtime)?),
+            "scripted" => Arc::new(llm::Scripted::new(&self.config.scripted.llm, self.runtime)),
+            _ => return Err(unknown(EngineKind::Llm, name)),
+        })
+    }
+}
+
+/// Checks the names of a chain.
+pub(super) fn named(kind: EngineKind, names: &[String]) -> Result<(), EngineError> {
+    if names.is_empty() && !known(kind).is_empty() {
+        let what = format!("names no engine; use one of: {}", known(kind).join(", "));
+        return Err(EngineError::Unavailable { engine: key(kind).to_owned(), what });
+    }
+    match names.iter().find(|name| !known(kind).contains(&name.as_str())) {
+        Some(name) => Err(unknown(kind, name)),
+        None => Ok(()),
+    }
+}
+
+fn unknown(kind: EngineKind, name: &str) -> EngineError {
+    let what = format!("there is no engine '{name}'; use one of: {}", known(kind).join(", "));
+    EngineError::Unavailable { engine: key(kind).to_owned(), what }
+}
+
+/// The key of a chain in the configuration.
+fn key(kind: EngineKind) -> &'static str {
+    match kind {
+        EngineKind::Vad => "engine.vad",
+        EngineKind::Asr => "engine.asr",
+        EngineKind::Tts => "engine.tts",
+        EngineKind::Llm => "engine.llm",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::wait;
+    use crate::speech::{ChatRequest, Language, Reply, SpeechRequest, Synthesis};
+    use std::time::Duration;
+
+    fn config(text: &str) -> Config {
+        toml::from_str(text).unwrap()
+    }
+
+    fn build(config: &Config) -> Result<(Engines, Vec<Finding>), EngineError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Engines::build(config, runtime.handle())
+    }
+
+    fn request(text: &str) -> SpeechRequest {
+        SpeechRequest { text: text.into(), language: Language::default(), voice: None }
+    }
+
+    #[test]
+    fn an_unknown_or_missing_name_lists_the_known_ones() {
+        for (text, expected) in [
+            ("vad = ['silero']", "engine.vad: there is no engine 'silero'; use one of: earshot, scripted"),
+            ("tts = ['flite', 'piper']", "engine.tts: there is no engine 'piper'; use one of: flite, scripted"),
+            ("llm = []", "engine.llm: names no engine; use one of: template, openai, scripted"),
+        ] {
+            assert_eq!(build(&config(text)).err().unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_engine_with_one_behind_it_is_a_warning_and_alone_an_error() {
+        for (chain, level) in [("['openai', 'template']", Level::Warning), ("['openai']", Level::Error)] {
+            let (engines, findings) = build(&config(&format!("llm = {chain}"))).unwrap();
+            let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+            assert_eq!((finding.kind, finding.engine.as_str(), finding.level), (EngineKind::Llm, "openai", level));
+            assert!(finding.what.contains("engine.openai.model"), "{}", finding.what);
+            let what = ChatRequest { messages: Vec::new(), template: "yes".into(), max_tokens: 1 };
+            assert_eq!(engines.llm.ask(&what, wait::this_thread()).is_ok(), level == Level::Warning);
+        }
+    }
+
+    #[test]
+    fn a_line_goes_from_a_broken_engine_to_the_next_and_into_the_cache() {
+        let text = "tts = ['scripted']\nllm = ['scripted', 'template']\n[scripted.tts]\ndir = '/nowhere'";
+        let (engines, findings) = build(&config(text)).unwrap();
+        assert_eq!((findings.len(), findings[0].level), (1, Level::Error));
+        assert!(engines.tts.speak(&request("Hello."), wait::this_thread()).is_err());
+
+        let (engines, findings) = build(&config("tts = ['scripted']")).unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+        engines.tts.prepare(&request("Hello.")).unwrap();
+        let mut stream = engines.tts.speak(&request("Hello."), wait::this_thread()).unwrap();
+        assert!(matches!(stream.poll(), Synthesis::Frame(_)));
+        assert_eq!(stream.engine(), Some("scripted"));
+        assert_eq!(engines.cache.stats().hits, 1);
+        let what = ChatRequest { messages: Vec::new(), template: "yes".into(), max_tokens: 1 };
+        let mut reply = engines.llm.ask(&what, wait::this_thread()).unwrap();
+        assert_eq!(wait::read(&mut *reply, Duration::from_secs(1)), ("yes".into(), Reply::Done));
+    }
+}
