@@ -6,4 +6,8 @@ mod media_ports;
 mod phone_rtp;
 mod server;
 mod settings;
+mod sip_calls;
+mod sip_inbound;
+mod sip_registration;
+mod sip_support;
 mod store;

@@ -1,0 +1,112 @@
+//! How many calls there may be at a time: decided with one atomic before anything is allocated for a call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+/// The door. Cloning it is cheap; every clone is the same door.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limit: AtomicUsize,
+    inside: AtomicUsize,
+    closed: AtomicBool,
+    retry_after_s: AtomicU32,
+}
+
+/// One call's place; given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    shared: Arc<Shared>,
+}
+
+impl Admission {
+    /// A door that lets `limit` calls in at a time. Those refused are told to try again after `retry_after_s` seconds.
+    pub fn new(limit: usize, retry_after_s: u32) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                limit: AtomicUsize::new(limit),
+                inside: AtomicUsize::new(0),
+                closed: AtomicBool::new(false),
+                retry_after_s: AtomicU32::new(retry_after_s),
+            }),
+        }
+    }
+
+    /// A place, if there is one. Never waits.
+    pub fn enter(&self) -> Option<Permit> {
+        if self.is_closed() {
+            return None;
+        }
+        let limit = self.shared.limit.load(Ordering::Relaxed);
+        self.shared
+            .inside
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |inside| (inside < limit).then_some(inside + 1))
+            .ok()
+            .map(|_| Permit { shared: Arc::clone(&self.shared) })
+    }
+
+    /// Changes the limit. Calls that are already in stay in.
+    pub fn set_limit(&self, limit: usize) {
+        self.shared.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Lets nobody in any more, or again: the process drains.
+    pub fn set_closed(&self, closed: bool) {
+        self.shared.closed.store(closed, Ordering::Relaxed);
+    }
+
+    /// Nobody is let in.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Relaxed)
+    }
+
+    /// Calls that are in.
+    pub fn inside(&self) -> usize {
+        self.shared.inside.load(Ordering::Relaxed)
+    }
+
+    /// Seconds for `Retry-After`.
+    pub fn retry_after_s(&self) -> u32 {
+        self.shared.retry_after_s.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Admission {
+    /// No limit.
+    fn default() -> Self {
+        Self::new(usize::MAX, 5)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.shared.inside.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_and_given_back() {
+        let door = Admission::new(2, 7);
+        let first = door.enter().unwrap();
+        let _second = door.clone().enter().unwrap();
+        assert!(door.enter().is_none());
+        drop(first);
+        assert_eq!(door.inside(), 1);
+        let _third = door.enter().unwrap();
+        door.set_limit(3);
+        let fourth = door.enter();
+        assert!(fourth.is_some());
+        drop(fourth);
+        door.set_closed(true);
+        assert!(door.enter().is_none());
+        assert_eq!(door.retry_after_s(), 7);
+    }
+}
