@@ -144,6 +144,7 @@ fn a_tick_of_a_port_does_not_allocate() {
     for codec in CodecKind::ALL {
         let mut ends = [end(codec, 0), end(codec, 1)];
         let (mut total, mut frames, mut rtcp) = (0, 0, 0);
+        let mut took = Duration::ZERO;
         let mut digits = String::new();
         // A minute: reports go out every five seconds.
         for tick in 0..3000u64 {
@@ -170,6 +171,7 @@ fn a_tick_of_a_port_does_not_allocate() {
             for me in 0..2 {
                 let [first, second] = &mut ends;
                 let (this, peer) = if me == 0 { (first, second) } else { (second, first) };
+                let began = Instant::now();
                 let (count, ()) = allocations(|| {
                     let wire = &mut this.wire;
                     this.port.tick(now + me as u64 * 7 * MS, &mut |out| wire.put(out));
@@ -196,8 +198,10 @@ fn a_tick_of_a_port_does_not_allocate() {
                     }
                 }
                 this.wire.used = 0;
+                took += began.elapsed();
             }
         }
+        println!("{codec}: {:.1} µs a tick, both ways, recorded", took.as_secs_f64() * 1e6 / 6000.0);
         assert_eq!(total, 0, "{codec}: allocations in 6,000 ticks");
         assert!(frames > 5900 && rtcp > 15, "{codec}: {frames} frames, {rtcp} reports");
         assert_eq!(digits, "19#".repeat(30), "{codec}");

@@ -120,9 +120,11 @@ impl PortLink {
         }
     }
 
-    /// Something happened.
+    /// Something happened. Half of the ring is for the playout alone: a peer that sends keys without end cannot make the
+    /// agent lose count of what it said.
     pub fn event(&mut self, event: MediaEvent) {
-        if self.events.try_push(event).is_err() {
+        let reserved = if matches!(event, MediaEvent::Dtmf { .. }) { EVENTS / 2 } else { 0 };
+        if self.events.vacant_len() <= reserved || self.events.try_push(event).is_err() {
             self.events_lost += 1;
         }
     }
@@ -216,6 +218,19 @@ mod tests {
         assert_eq!(port.uplink_overruns, 3);
         assert_eq!(speech.next_frame().map(|frame| frame.at), Some(MediaTime::ZERO));
         assert_eq!(std::iter::from_fn(|| speech.next_frame()).count(), UPLINK_FRAMES - 1);
+    }
+
+    #[test]
+    fn keys_leave_room_for_playout_events() {
+        let (_, mut port, mut speech, _) = connect(Instant::now(), None);
+        for _ in 0..1000 {
+            port.event(MediaEvent::Dtmf { digit: '1', at: MediaTime::ZERO });
+        }
+        let finished = PlayoutEvent::Finished { utterance: UtteranceId(1), at: MediaTime::ZERO };
+        port.event(MediaEvent::Playout(finished));
+        assert_eq!(port.events_lost, 1000 - EVENTS as u64 / 2);
+        let last = std::iter::from_fn(|| speech.next_event()).last();
+        assert_eq!(last, Some(MediaEvent::Playout(finished)));
     }
 
     #[test]

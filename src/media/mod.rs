@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | uplink ring | 2.56 s | the frame is lost and counted; the times of later ones tell |
 //! | downlink ring | 2 s | [`SpeechLink::play`] gives the frame back |
-//! | events | 256 | the event is lost and counted |
+//! | events | 256, of which 128 for playout alone | the event is lost and counted |
 //! | commands | 64 | [`MediaError::Busy`] |
 //! | recording rings | 5.12 s each way | the frame is recorded as silence and counted |
 //! | reorder buffer | 32 packets | the hole before them is given up |
