@@ -11,3 +11,4 @@ mod sip_inbound;
 mod sip_registration;
 mod sip_support;
 mod store;
+mod tts_lines;
