@@ -5,11 +5,13 @@
 
 pub mod codec;
 mod error;
+mod fft;
 mod frame;
 mod halfband;
 pub mod level;
 mod plc;
 pub mod resample;
+pub mod tone;
 pub mod wav;
 
 pub use codec::{CodecKind, DecodeBuf, Decoder, Encoder, FRAME_BYTES, MAX_DECODED_SAMPLES};

@@ -1,5 +1,6 @@
 //! The `earshot` network, which hears speech well but takes every tone for it, with what it lacks.
 
+use crate::audio::tone::{Tonality, ToneDetector};
 use crate::audio::{AudioFrame, FrameOrigin, level};
 use crate::speech::{EngineError, VoiceDetection, VoiceDetector};
 use serde::{Deserialize, Serialize};
@@ -9,17 +10,30 @@ const BLOCK: usize = 256;
 /// After so many quiet frames the network rests, and forgets.
 const QUIET_FRAMES: u32 = 5;
 
+/// A frame of at least this probability counts as speech when it comes to what a suspected tone follows.
+const SPEECH: f32 = 0.5;
+/// So many speech frames, less the others, and somebody is speaking: a suspicion no longer counts.
+const SPEAKING: u32 = 3;
+/// No memory of speech is longer than this, in frames.
+const SPEAKING_MOST: u32 = 10;
+/// A suspicion that is not confirmed within so many frames (100 ms) was a vowel.
+const SUSPECTED_MOST: u32 = 5;
+/// So many frames after a tone the network still hears it.
+const AFTER_TONE: u32 = 5;
+
 /// Settings of the `earshot` voice detector.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarshotConfig {
     /// A frame whose root mean square is below this is silence without asking the network, in dBFS.
     pub floor_dbfs: f32,
+    /// Take tones, music and steady noise for silence. Without it the network hears a voice in all of them.
+    pub reject_tones: bool,
 }
 
 impl Default for EarshotConfig {
     fn default() -> Self {
-        Self { floor_dbfs: -60.0 }
+        Self { floor_dbfs: -60.0, reject_tones: true }
     }
 }
 
@@ -51,6 +65,7 @@ impl VoiceDetection for Earshot {
             filled: 0,
             probability: 0.0,
             quiet: QUIET_FRAMES,
+            tones: self.config.reject_tones.then(Box::default),
         }))
     }
 }
@@ -66,6 +81,53 @@ struct Stream {
     probability: f32,
     /// Quiet frames in a row.
     quiet: u32,
+    tones: Option<Box<ToneRejecter>>,
+}
+
+/// Decides which frames are tones, knowing what was speech before.
+#[derive(Default)]
+struct ToneRejecter {
+    detector: ToneDetector,
+    /// Rises with each speech frame and falls with each other.
+    speaking: u32,
+    /// Suspected frames in a row.
+    suspected: u32,
+    /// Frames for which the echo of a tone is still expected.
+    after: u32,
+    /// Level of the last tone in dBFS.
+    level: f32,
+}
+
+impl ToneRejecter {
+    /// The network's `probability` for this frame, or none if a tone explains it.
+    fn judge(&mut self, frame: &AudioFrame, probability: f32) -> f32 {
+        let tonality = self.detector.push(&frame.samples);
+        let level = level::rms_dbfs(&frame.samples);
+        self.suspected = if tonality == Tonality::Suspected { self.suspected + 1 } else { 0 };
+        let beginning = self.speaking < SPEAKING;
+        let tone = match tonality {
+            Tonality::Certain => true,
+            Tonality::Suspected => beginning && self.suspected <= SUSPECTED_MOST,
+            Tonality::None => false,
+        };
+        let rejected = if tone {
+            self.after = AFTER_TONE;
+            self.level = level;
+            true
+        } else {
+            // The end of a tone is no longer pure, and the network is slow to forget.
+            let echo = self.after > 0 && beginning && level < self.level + 1.0;
+            self.after = self.after.saturating_sub(1);
+            echo
+        };
+        let probability = if rejected { 0.0 } else { probability };
+        self.speaking = if probability >= SPEECH {
+            (self.speaking + 1).min(SPEAKING_MOST)
+        } else {
+            self.speaking.saturating_sub(1)
+        };
+        probability
+    }
 }
 
 impl Stream {
@@ -89,19 +151,24 @@ impl Stream {
 
 impl VoiceDetector for Stream {
     fn push(&mut self, frame: &AudioFrame) -> f32 {
-        if frame.origin == FrameOrigin::Silence || level::rms_dbfs(&frame.samples) < self.floor_dbfs {
-            if self.quiet < QUIET_FRAMES {
-                self.quiet += 1;
-                if self.quiet == QUIET_FRAMES {
-                    self.network.reset();
-                    (self.filled, self.probability) = (0, 0.0);
-                }
-                self.ask(&frame.samples);
+        let quiet = frame.origin == FrameOrigin::Silence || level::rms_dbfs(&frame.samples) < self.floor_dbfs;
+        let mut probability = 0.0;
+        if !quiet {
+            self.quiet = 0;
+            probability = self.ask(&frame.samples);
+        } else if self.quiet < QUIET_FRAMES {
+            // A short pause belongs to the speech around it; after a long one all is forgotten.
+            self.ask(&frame.samples);
+            self.quiet += 1;
+            if self.quiet == QUIET_FRAMES {
+                self.network.reset();
+                (self.filled, self.probability) = (0, 0.0);
             }
-            return 0.0;
         }
-        self.quiet = 0;
-        self.ask(&frame.samples)
+        match &mut self.tones {
+            Some(tones) => tones.judge(frame, probability),
+            None => probability,
+        }
     }
 }
 
@@ -123,6 +190,7 @@ mod tests {
             filled: 0,
             probability: 0.9,
             quiet: QUIET_FRAMES,
+            tones: None,
         };
         assert_eq!(stream.push(&frame(FrameOrigin::Silence, |_| 0)), 0.0);
         assert_eq!(stream.push(&frame(FrameOrigin::Received, |n| (n % 3) as i16)), 0.0);
