@@ -37,10 +37,15 @@ const MUSIC_FRAMES: u32 = 25;
 const MUSIC_GAP: u32 = 8;
 /// Share of the energy in the two strongest partials that rouses suspicion.
 const CONCENTRATED: f32 = 0.98;
-/// Frames over which the modulation is measured: 1.5 s.
-const MODULATION_FRAMES: usize = 75;
-/// Level that deviates by less, in dB, is not speech.
-const UNMODULATED_DB: f32 = 2.5;
+/// The same where sound sets in: a tone that begins within the window is less pure.
+const CONCENTRATED_ONSET: f32 = 0.8;
+/// Sound sets in where the level rises by so much, in dB.
+const ONSET_DB: f32 = 12.0;
+/// Frames over which the modulation is measured, and the deviation of the level in dB below which it is not speech: half a
+/// second of an almost constant level, or 1.5 s of little change.
+const UNMODULATED: [(usize, f32); 2] = [(25, 0.7), (LEVELS, 2.5)];
+/// Levels remembered.
+const LEVELS: usize = 75;
 
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,9 +73,8 @@ pub struct ToneDetector {
     heard: u32,
     /// One bit for each of the last frames, the newest lowest: was it steady?
     steady: u32,
-    /// Levels of the last frames in dBFS, oldest overwritten.
-    levels: [f32; MODULATION_FRAMES],
-    next_level: usize,
+    /// Levels of the last frames in dBFS, the newest last.
+    levels: [f32; LEVELS],
     /// Loud frames in a row, as far as `levels` reaches.
     loud: usize,
 }
@@ -87,8 +91,7 @@ impl Default for ToneDetector {
             before: [[[0.0; 2]; LONG]; 2],
             heard: 0,
             steady: 0,
-            levels: [0.0; MODULATION_FRAMES],
-            next_level: 0,
+            levels: [level::SILENCE_DBFS; LEVELS],
             loud: 0,
         }
     }
@@ -104,21 +107,27 @@ impl ToneDetector {
             *slot = f32::from(*sample);
         }
         let level = level::rms_dbfs(&narrow);
-        let unmodulated = self.is_unmodulated(level);
+        let onset = self.levels.last().is_none_or(|last| level > last + ONSET_DB);
+        self.levels.copy_within(1.., 0);
+        if let Some(last) = self.levels.last_mut() {
+            *last = level;
+        }
         if level < FLOOR_DBFS {
             self.steady <<= 1;
             self.heard = 0;
+            self.loud = 0;
             return Tonality::None;
         }
+        self.loud = (self.loud + 1).min(LEVELS);
         let miss = self.prediction_miss();
         self.steady = self.steady << 1 | u32::from(miss < STEADY_MISS);
         if self.steady & ((1 << MUSIC_GAP) - 1) == 0 {
             self.steady = 0;
         }
         let often = (self.steady & ((1 << MUSIC_FRAMES) - 1)).count_ones() >= MUSIC_STEADY;
-        if miss < PURE_MISS || often || unmodulated {
+        if miss < PURE_MISS || often || self.is_unmodulated() {
             Tonality::Certain
-        } else if self.concentration() > CONCENTRATED {
+        } else if self.concentration() > if onset { CONCENTRATED_ONSET } else { CONCENTRATED } {
             Tonality::Suspected
         } else {
             Tonality::None
@@ -179,18 +188,13 @@ impl ToneDetector {
     }
 
     /// Has the level hardly changed for long?
-    fn is_unmodulated(&mut self, level: f32) -> bool {
-        if let Some(slot) = self.levels.get_mut(self.next_level) {
-            *slot = level;
-        }
-        self.next_level = (self.next_level + 1) % MODULATION_FRAMES;
-        self.loud = if level < FLOOR_DBFS { 0 } else { (self.loud + 1).min(MODULATION_FRAMES) };
-        if self.loud < MODULATION_FRAMES {
-            return false;
-        }
-        let mean = self.levels.iter().sum::<f32>() / MODULATION_FRAMES as f32;
-        let variance = self.levels.iter().map(|level| (level - mean).powi(2)).sum::<f32>() / MODULATION_FRAMES as f32;
-        variance < UNMODULATED_DB * UNMODULATED_DB
+    fn is_unmodulated(&self) -> bool {
+        UNMODULATED.iter().any(|(frames, deviation)| {
+            let recent = self.levels.get(LEVELS - frames..).unwrap_or_default();
+            let mean = recent.iter().sum::<f32>() / *frames as f32;
+            let variance = recent.iter().map(|level| (level - mean).powi(2)).sum::<f32>() / *frames as f32;
+            self.loud >= *frames && variance < deviation * deviation
+        })
     }
 }
 
@@ -283,7 +287,7 @@ mod tests {
                 }))
             })
             .collect();
-        assert!(judged[MODULATION_FRAMES..].iter().all(|t| *t == Tonality::Certain));
+        assert!(judged[30..].iter().all(|t| *t == Tonality::Certain));
     }
 
     #[test]

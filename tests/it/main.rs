@@ -12,3 +12,4 @@ mod sip_registration;
 mod sip_support;
 mod store;
 mod tts_lines;
+mod vad_signals;

@@ -112,22 +112,23 @@ fn tones_of_the_network_never_start_a_turn() {
         let heard = hear(&cadence(parts, times), &vad::Config::default());
         let share = heard.speech() as f64 / heard.probabilities.len() as f64;
         assert_eq!(heard.onsets(), 0, "{name}: {:?}", heard.edges);
-        assert!(share < 0.02, "{name}: {:.1} % of the frames", 100.0 * share);
+        assert!(share < 0.005, "{name}: {:.1} % of the frames", 100.0 * share);
     }
 }
 
 #[test]
 fn music_and_noise_are_silence_but_for_their_beginning() {
     let mut config = vad::Config::default();
-    for (name, signal) in [
-        ("held chords", music(0.2, 4, 2.0)),
-        ("plucked chords", music(3.0, 4, 0.5)),
-        ("single notes", music(2.0, 1, 0.4)),
-        ("white noise", noise(1500.0)),
+    // Noise shows that it is not modulated only after half a second.
+    for (name, signal, most) in [
+        ("held chords", music(0.2, 4, 2.0), 0.01),
+        ("plucked chords", music(3.0, 4, 0.5), 0.01),
+        ("single notes", music(2.0, 1, 0.4), 0.01),
+        ("white noise", noise(1500.0), 0.05),
     ] {
         let heard = hear(&signal, &config);
         let share = heard.speech() as f64 / heard.probabilities.len() as f64;
-        assert!(share < 0.01, "{name}: {:.1} % of the frames", 100.0 * share);
+        assert!(share < most, "{name}: {:.1} % of the frames", 100.0 * share);
         assert!(heard.onsets() <= 1, "{name}: {} onsets", heard.onsets());
     }
     // The network alone takes the chords for a voice: it is the rejecter that is tested here.

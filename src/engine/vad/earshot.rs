@@ -18,6 +18,8 @@ const SPEAKING: u32 = 3;
 const SPEAKING_MOST: u32 = 10;
 /// A suspicion that is not confirmed within so many frames (100 ms) was a vowel.
 const SUSPECTED_MOST: u32 = 5;
+/// A suspicion of so many frames leaves an echo.
+const SUSPECTED_LEAST: u32 = 3;
 /// So many frames after a tone the network still hears it.
 const AFTER_TONE: u32 = 5;
 
@@ -111,8 +113,10 @@ impl ToneRejecter {
             Tonality::None => false,
         };
         let rejected = if tone {
-            self.after = AFTER_TONE;
-            self.level = level;
+            if tonality == Tonality::Certain || self.suspected >= SUSPECTED_LEAST {
+                self.after = AFTER_TONE;
+                self.level = level;
+            }
             true
         } else {
             // The end of a tone is no longer pure, and the network is slow to forget.
