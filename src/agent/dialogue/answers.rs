@@ -1,0 +1,115 @@
+//! The answers of a flow file: phrases, keys, digits.
+
+use super::document::{CollectDoc, RuleDoc};
+use super::flow::{Collect, Outcome, Rule};
+use super::parse::{Reader, StepKeys};
+use super::phrase::{Pattern, Phrase};
+use toml::Spanned;
+
+const KEYS: &str = "0123456789*#ABCD";
+
+impl Reader {
+    pub(super) fn rule(&mut self, doc: Spanned<RuleDoc>, spoken: &mut Vec<String>) -> Rule {
+        let line = self.line(doc.span());
+        let doc = doc.into_inner();
+        let mut patterns = Vec::new();
+        for phrase in &doc.phrases {
+            self.phrase(phrase, &mut patterns, spoken, true);
+        }
+        if doc.phrases.is_empty() && doc.dtmf.is_none() {
+            self.error(line, "an answer needs 'phrases' or 'dtmf'");
+        }
+        let dtmf = doc.dtmf.map(|keys| {
+            let at = self.line(keys.span());
+            let keys = keys.into_inner().to_ascii_uppercase();
+            if keys.is_empty() || keys.len() > 16 || !keys.chars().all(|key| KEYS.contains(key)) {
+                self.error(at, format!("'{keys}' are no keys: use 1 to 16 of 0-9 * # A-D"));
+            }
+            keys
+        });
+        if doc.value.is_some() && doc.slot.is_none() {
+            self.error(line, "'value' without 'slot': name the slot that it is for");
+        }
+        let keys = StepKeys {
+            say: doc.say,
+            goto: doc.goto,
+            transfer: doc.transfer,
+            hang_up: doc.hang_up,
+            stay: doc.stay,
+            repeat: doc.repeat,
+            disposition: doc.disposition,
+        };
+        let step = self.step(keys, line, Outcome::AskAgain);
+        Rule { patterns, dtmf, slot: doc.slot.map(|slot| (slot.into_inner(), doc.value)), step }
+    }
+
+    fn phrase(
+        &mut self,
+        phrase: &Spanned<String>,
+        patterns: &mut Vec<Pattern>,
+        spoken: &mut Vec<String>,
+        may_name_set: bool,
+    ) {
+        let line = self.line(phrase.span());
+        let text = phrase.get_ref().trim();
+        if let Some(set) = text.strip_prefix('@') {
+            match self.sets.get(set).cloned() {
+                Some(phrases) if may_name_set => {
+                    self.used.insert(set.to_owned());
+                    phrases.iter().for_each(|phrase| self.phrase(phrase, patterns, spoken, false));
+                }
+                Some(_) => self.error(line, format!("'@{set}' within a set: list its phrases here")),
+                None => self.error(line, format!("there is no set of phrases '{set}': add it under [phrases]")),
+            }
+            return;
+        }
+        if text.is_empty() {
+            self.error(line, "an empty phrase: drop it");
+            return;
+        }
+        if text.chars().any(|c| c.is_ascii_digit()) {
+            self.warning(line, format!("'{text}': write numbers as words, that is how they are heard"));
+        }
+        match Phrase::parse(text, &self.lists) {
+            Ok(phrase) => {
+                patterns.extend(phrase.patterns);
+                spoken.extend(phrase.spoken);
+            }
+            Err(what) => self.error(line, format!("'{text}': {what}")),
+        }
+    }
+
+    pub(super) fn collect(&mut self, doc: Spanned<CollectDoc>) -> Collect {
+        let line = self.line(doc.span());
+        let doc = doc.into_inner();
+        let (min, max) = (doc.min.unwrap_or(1), doc.max.unwrap_or(20));
+        if min == 0 || max < min || max > 32 {
+            self.error(line, "'min' and 'max' must satisfy 1 <= min <= max <= 32");
+        }
+        let end_key = doc.end_key.and_then(|key| {
+            let at = self.line(key.span());
+            let mut chars = key.get_ref().chars();
+            match (chars.next(), chars.next()) {
+                (Some(key @ ('#' | '*' | 'A'..='D')), None) => Some(key),
+                _ => {
+                    self.error(at, "end_key must be one key that is no digit: \"#\"");
+                    None
+                }
+            }
+        });
+        let keys = StepKeys {
+            say: doc.say,
+            goto: doc.goto,
+            transfer: doc.transfer,
+            hang_up: doc.hang_up,
+            disposition: doc.disposition,
+            ..StepKeys::default()
+        };
+        let step = self.step(keys, line, Outcome::AskAgain);
+        if step.then == Outcome::AskAgain {
+            self.error(line, "'collect' leads nowhere: add goto, transfer or hang_up");
+        }
+        let gap_ms = self.bounded("gap_ms", doc.gap_ms, 500..=20_000);
+        Collect { slot: doc.slot.into_inner(), min, max, end_key, gap_ms, step }
+    }
+}

@@ -1,0 +1,287 @@
+//! A flow: the states of a conversation, ready to run. Whatever [`Flow::parse`] gives has passed the static check.
+
+use super::phrase::Pattern;
+use super::prompt::{Prompt, Template, value};
+use crate::agent::{FlowError, FlowFinding};
+use crate::speech::{AnswerKind, Expectation, Language};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A variable that the lines of a flow may name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value where nothing else gives one.
+    pub default: Option<String>,
+    /// The header of the INVITE that gives its value.
+    pub header: Option<String>,
+    /// Where it stands in the file, from 1.
+    pub line: usize,
+}
+
+/// What comes after something was said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// Nothing: the caller is to speak.
+    Stay,
+    /// The state's question is put again.
+    AskAgain,
+    /// What was last said is said again.
+    Repeat,
+    /// Another state.
+    Goto(usize),
+    /// Somebody else takes the call.
+    Transfer(Template),
+    /// The end.
+    HangUp,
+}
+
+/// Say something, go somewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub say: Option<Prompt>,
+    pub then: Outcome,
+    pub disposition: Option<String>,
+    pub line: usize,
+}
+
+/// An answer of the caller and what follows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Rule {
+    pub patterns: Vec<Pattern>,
+    pub dtmf: Option<String>,
+    /// A slot to fill, with its value where that is not the words themselves.
+    pub slot: Option<(String, Option<String>)>,
+    pub step: Step,
+}
+
+/// What to do when nothing usable was said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Retry {
+    /// Silence before it, in milliseconds; none is the configuration's.
+    pub after_ms: Option<u64>,
+    /// What to say; none puts the question again.
+    pub say: Option<Prompt>,
+    /// How often, before `finally`.
+    pub max: u32,
+    pub finally: Step,
+}
+
+/// Digits to be collected, spoken or pressed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Collect {
+    pub slot: String,
+    pub min: usize,
+    pub max: usize,
+    pub end_key: Option<char>,
+    pub gap_ms: Option<u64>,
+    pub step: Step,
+}
+
+/// An answer left to the language model.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct AskModel {
+    pub task: Template,
+    pub template: Prompt,
+}
+
+/// A state of the conversation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct State {
+    pub name: String,
+    pub line: usize,
+    pub say: Option<Prompt>,
+    pub again: Option<Prompt>,
+    pub ask: Option<AskModel>,
+    pub wait_ms: Option<u64>,
+    pub interruptible: bool,
+    pub rules: Vec<Rule>,
+    pub collect: Option<Collect>,
+    pub no_input: Retry,
+    pub no_match: Retry,
+    /// Where it goes on without an answer.
+    pub next: Option<Step>,
+    pub expectation: Arc<Expectation>,
+}
+
+impl State {
+    /// The kind of answer that it waits for.
+    pub fn kind(&self) -> AnswerKind {
+        self.expectation.kind
+    }
+}
+
+/// A conversation, as its author wrote it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Flow {
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) language: Language,
+    pub(crate) voice: Option<String>,
+    pub(crate) start: usize,
+    pub(crate) max_turns: u32,
+    pub(crate) min_confidence: Option<f32>,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) fallback: Step,
+    pub(crate) engine_down: Step,
+    /// Time for a key after the `engine_down` line; 0: none.
+    pub(crate) engine_down_wait_ms: u64,
+    pub(crate) too_many_turns: Step,
+    pub(crate) transfer_failed: Step,
+    pub(crate) globals: Vec<Rule>,
+    pub(crate) states: Vec<State>,
+    /// What was found while reading; no errors.
+    pub(crate) warnings: Vec<FlowFinding>,
+}
+
+impl Flow {
+    /// Reads a flow from a file.
+    ///
+    /// # Errors
+    /// [`FlowError::Read`], and as [`Flow::parse`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, FlowError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &file),
+            Err(source) => Err(FlowError::Read { file, source }),
+        }
+    }
+
+    /// Reads a flow from TOML. `file_name` is named in findings, and its stem is the flow's name where it has none.
+    ///
+    /// # Errors
+    /// [`FlowError::Syntax`] where it is no TOML or has unknown keys; [`FlowError::Invalid`] with all findings where it is
+    /// no conversation: a dead end, a state that cannot be reached, an unknown name, two answers for the same words.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, FlowError> {
+        super::parse::parse(text, file_name)
+    }
+
+    /// What its author will want to know, by line. Warnings only: errors kept [`Flow::parse`] from giving a flow.
+    pub fn check(&self) -> Vec<FlowFinding> {
+        self.warnings.clone()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file that it was read from.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The language that is spoken in it.
+    pub fn language(&self) -> &Language {
+        &self.language
+    }
+
+    /// The synthesiser's name of the voice; none is the configuration's.
+    pub fn voice(&self) -> Option<&str> {
+        self.voice.as_deref()
+    }
+
+    /// The variables that its lines may name.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// The names of its states, in the order of the file.
+    pub fn state_names(&self) -> impl Iterator<Item = &str> {
+        self.states.iter().map(|state| state.name.as_str())
+    }
+
+    /// The values of the declared variables for one call: the lead's where it has one, else that of the INVITE's header,
+    /// else the default. Values from outside are stripped of control characters and bounded.
+    pub fn values(
+        &self,
+        lead: &BTreeMap<String, String>,
+        header: impl Fn(&str) -> Option<String>,
+    ) -> BTreeMap<String, String> {
+        let of = |variable: &Variable| {
+            let from_header = || variable.header.as_deref().and_then(&header).filter(|text| !text.trim().is_empty());
+            lead.get(&variable.name).cloned().or_else(from_header).or_else(|| variable.default.clone())
+        };
+        self.variables
+            .iter()
+            .map(|variable| (variable.name.clone(), value(&of(variable).unwrap_or_default())))
+            .collect()
+    }
+
+    /// Everything that a recogniser may be asked to expect, each once: to be prepared before the first call.
+    pub fn expectations(&self) -> Vec<Arc<Expectation>> {
+        let mut all: Vec<Arc<Expectation>> = Vec::new();
+        for state in self.states.iter().filter(|state| state.next.is_none()) {
+            if !all.iter().any(|known| **known == *state.expectation) {
+                all.push(Arc::clone(&state.expectation));
+            }
+        }
+        all
+    }
+
+    /// The lines that are known before a call, with these values for the variables (defaults for the others), each once:
+    /// to be synthesised ahead. The fallback line is the first.
+    pub fn fixed_lines(&self, variables: &BTreeMap<String, String>) -> Vec<String> {
+        let known: BTreeMap<String, String> = self.values(variables, |_| None);
+        let mut seen = BTreeSet::new();
+        self.prompts()
+            .flat_map(|prompt| &prompt.variants)
+            .filter(|template| template.names().all(|name| known.contains_key(name)))
+            .map(|template| template.render(|name| known.get(name).map(String::as_str)))
+            .filter(|line| !line.is_empty() && seen.insert(line.clone()))
+            .collect()
+    }
+
+    /// Every prompt, the fallback's first.
+    pub(crate) fn prompts(&self) -> impl Iterator<Item = &Prompt> {
+        let states = self.states.iter().flat_map(|state| {
+            let own = [state.say.as_ref(), state.again.as_ref(), state.ask.as_ref().map(|ask| &ask.template)];
+            own.into_iter()
+                .chain(state.steps().map(|step| step.say.as_ref()))
+                .chain([state.no_input.say.as_ref(), state.no_match.say.as_ref()])
+        });
+        let endings = [&self.fallback, &self.engine_down, &self.too_many_turns, &self.transfer_failed];
+        let globals = self.globals.iter().map(|rule| &rule.step);
+        endings.into_iter().chain(globals).map(|step| step.say.as_ref()).chain(states).flatten()
+    }
+}
+
+impl State {
+    /// All its steps, those of giving up included.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.answers().chain([&self.no_input.finally, &self.no_match.finally])
+    }
+
+    /// The steps that an answer leads to, or that need none.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = &Step> {
+        let rules = self.rules.iter().map(|rule| &rule.step);
+        rules.chain(self.collect.iter().map(|collect| &collect.step)).chain(self.next.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_flow_is_clean() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sip-config/flows/welcome.toml");
+        let flow = Flow::load(path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(flow.check(), [], "the shipped flow has no warnings");
+        let lines = flow.fixed_lines(&BTreeMap::new());
+        assert!(lines.len() > 40, "{}", lines.len());
+        assert!(lines[0].starts_with("I am sorry, this is not working"), "the fallback line comes first");
+        assert!(lines.iter().any(|line| line.starts_with("Hello, this is")));
+        assert!(lines.iter().all(|line| !line.contains(['{', '}'])));
+        for expectation in flow.expectations() {
+            assert!(expectation.phrases.iter().any(|phrase| phrase == "operator"));
+            for phrase in &expectation.phrases {
+                assert_eq!(*phrase, phrase.to_lowercase());
+                assert!(phrase.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | '\'')), "{phrase}");
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the caller's words mean: which of the answers that a state knows they are.
+//!
+//! A phrase may stand anywhere in what was said; the one with the most words wins, so "yes but I can't come" is no yes. Of
+//! equals a whole answer wins over a part, then the later one, because people correct themselves ("no, I mean yes").
+
+use super::flow::Rule;
+use super::phrase::{Found, Pattern};
+
+/// Words that turn the meaning of what follows.
+const NEGATIONS: [&str; 3] = ["not", "never", "without"];
+
+/// Words that may be missing, extra or misheard in a phrase of four words or more without changing what it means.
+const LIGHT: [&str; 29] = [
+    "a", "an", "the", "is", "are", "am", "was", "be", "i", "it", "we", "you", "to", "of", "in", "on", "at", "do",
+    "does", "will", "would", "and", "so", "just", "really", "then", "please", "quite", "think",
+];
+
+/// An answer that was recognised.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Match<'a> {
+    /// What follows.
+    pub rule: &'a Rule,
+    /// The slots that the phrase fills.
+    pub slots: Vec<(String, String)>,
+    /// The words that matched.
+    pub text: String,
+}
+
+/// The answer that fits best: of the state's own and, among equals after those, the global ones.
+pub(crate) fn best<'a>(own: &'a [Rule], globals: &'a [Rule], words: &[String]) -> Option<Match<'a>> {
+    if words.is_empty() {
+        return None;
+    }
+    let rules = || own.iter().map(|rule| (true, rule)).chain(globals.iter().map(|rule| (false, rule)));
+    let exact = rules().enumerate().filter_map(|(order, (is_own, rule))| {
+        let found =
+            rule.patterns.iter().filter_map(|pattern| find(pattern, words)).max_by_key(|found| rank(found, words))?;
+        Some(((rank(&found, words), is_own, std::cmp::Reverse(order)), rule, found))
+    });
+    let best = exact.max_by_key(|(rank, ..)| *rank).map(|(_, rule, found)| (rule, found));
+    let nearly = || {
+        rules()
+            .enumerate()
+            .filter_map(|(order, (is_own, rule))| {
+                let found =
+                    rule.patterns.iter().filter_map(|pattern| nearly(pattern, words)).max_by_key(|f| f.fixed)?;
+                Some(((found.fixed, is_own, std::cmp::Reverse(order)), rule, found))
+            })
+            .max_by_key(|(rank, ..)| *rank)
+            .map(|(_, rule, found)| (rule, found))
+    };
+    // A long phrase with one light word misheard says more than a short one, or a star, that is exact.
+    let (rule, found) = match best {
+        Some((rule, found)) if found.fixed >= 3 => (rule, found),
+        Some((rule, found)) => nearly().filter(|(_, near)| near.fixed > found.fixed).unwrap_or((rule, found)),
+        None => nearly()?,
+    };
+    let text = words.get(found.start..found.end).unwrap_or_default().join(" ");
+    Some(Match { rule, slots: found.slots, text })
+}
+
+/// Whether the words are one whole expected phrase, to which nothing is expected to be added.
+pub(crate) fn is_whole(own: &[Rule], globals: &[Rule], words: &[String]) -> bool {
+    own.iter().chain(globals).flat_map(|rule| &rule.patterns).any(|pattern| {
+        !pattern.ends_open() && pattern.find(words).is_some_and(|found| found.start == 0 && found.end == words.len())
+    })
+}
+
+fn rank(found: &Found, words: &[String]) -> (usize, bool, usize) {
+    (found.fixed, found.fixed == words.len(), found.end)
+}
+
+fn find(pattern: &Pattern, words: &[String]) -> Option<Found> {
+    let found = pattern.find(words)?;
+    let negated = found
+        .start
+        .checked_sub(1)
+        .and_then(|before| words.get(before))
+        .is_some_and(|before| NEGATIONS.contains(&before.as_str()));
+    // One word in the middle of a long sentence is a coincidence: "is there *no* other way to get there".
+    let stray = pattern.plain().is_some_and(|plain| plain.len() == 1)
+        && words.len() > 3
+        && found.start > 0
+        && found.end < words.len();
+    (!negated && !stray).then_some(found)
+}
+
+/// The pattern with one light word missing, extra or misheard.
+fn nearly(pattern: &Pattern, words: &[String]) -> Option<Found> {
+    let plain = pattern.plain().filter(|plain| plain.len() >= 4)?;
+    let light = |word: &str| LIGHT.contains(&word);
+    let mut found = None;
+    for start in 0..words.len() {
+        for length in [plain.len() - 1, plain.len(), plain.len() + 1] {
+            let Some(window) = words.get(start..start + length) else { continue };
+            let same = plain.iter().zip(window).take_while(|(a, b)| *a == b).count();
+            let tail = plain.iter().rev().zip(window.iter().rev()).take_while(|(a, b)| *a == b).count();
+            let close = match length.cmp(&plain.len()) {
+                std::cmp::Ordering::Less => {
+                    same < length && same + tail >= length && plain.get(same).is_some_and(|missing| light(missing))
+                }
+                std::cmp::Ordering::Equal => {
+                    same + tail + 1 >= length
+                        && plain.get(same).is_some_and(|meant| light(meant))
+                        && window.get(same).is_some_and(|heard| light(heard))
+                }
+                std::cmp::Ordering::Greater => {
+                    same + tail >= plain.len() && window.get(same).is_some_and(|extra| light(extra))
+                }
+            };
+            let before = start.checked_sub(1).and_then(|before| words.get(before));
+            if close && before.is_none_or(|before| !NEGATIONS.contains(&before.as_str())) {
+                found = Some(Found { start, end: start + length, fixed: plain.len() - 1, slots: Vec::new() });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::dialogue::flow::{Outcome, Step};
+    use crate::agent::dialogue::phrase::{Phrase, SlotLists};
+    use crate::agent::dialogue::words::words;
+
+    fn rule(name: &str, phrases: &[&str]) -> Rule {
+        let parse = |phrase: &&str| Phrase::parse(phrase, &SlotLists::new()).unwrap().patterns;
+        Rule {
+            patterns: phrases.iter().flat_map(parse).collect(),
+            dtmf: None,
+            slot: None,
+            step: Step { say: None, then: Outcome::Stay, disposition: Some(name.to_owned()), line: 1 },
+        }
+    }
+
+    fn meaning(text: &str) -> String {
+        let own = [
+            rule("yes", &["yes", "sure", "yes please", "i will be there", "i would like to come", "no problem"]),
+            rule("no", &["no", "no thanks", "i can't come", "i don't think so"]),
+        ];
+        let globals = [rule("time", &["what time is it", "what time", "* start *"]), rule("parking", &["* parking *"])];
+        let matched = best(&own, &globals, &words(text));
+        matched.map_or("-".to_owned(), |found| found.rule.step.disposition.clone().unwrap_or_default())
+    }
+
+    #[test]
+    fn callers_are_understood() {
+        for (text, expected) in [
+            ("yes", "yes"),
+            ("Yes, please!", "yes"),
+            ("um yes i will be there", "yes"),
+            ("yes but i can't come", "no"),
+            ("no problem", "yes"),
+            ("no no problem", "yes"),
+            ("no i mean yes", "yes"),
+            ("not sure", "-"),
+            ("i am not sure really", "-"),
+            ("no thanks", "no"),
+            ("i do not think so", "no"),
+            ("i would like to come", "yes"),
+            ("i would really like to come", "yes"),
+            ("i would not like to come", "-"),
+            ("i will be late", "-"),
+            ("i will not be there", "-"),
+            ("i'll be there", "yes"),
+            ("is there no other way to get there", "-"),
+            ("yes what time is it", "time"),
+            ("when does it start then", "time"),
+            ("is there any parking", "parking"),
+            ("banana", "-"),
+            ("", "-"),
+        ] {
+            assert_eq!(meaning(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_phrase_ends_a_turn_sooner_than_a_part() {
+        let own = [rule("yes", &["yes", "yes please"]), rule("parking", &["* parking *"]), rule("any", &["*"])];
+        assert!(is_whole(&own, &[], &words("yes please")));
+        assert!(!is_whole(&own, &[], &words("yes i")));
+        assert!(!is_whole(&own, &[], &words("is there parking")), "a star may go on");
+        assert!(!is_whole(&own, &[], &words("")));
+    }
+}

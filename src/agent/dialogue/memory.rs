@@ -1,0 +1,57 @@
+//! What was said so far, as far as both have heard it: bounded, the oldest forgotten first.
+
+use crate::speech::{ChatMessage, Role};
+use std::collections::VecDeque;
+
+const MAX_TURNS: usize = 16;
+const MAX_CHARS: usize = 400;
+
+/// The conversation so far.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Memory {
+    turns: VecDeque<ChatMessage>,
+}
+
+impl Memory {
+    /// Keeps what somebody said; successive turns of one speaker become one.
+    pub fn keep(&mut self, role: Role, text: &str) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let bounded = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_CHARS).collect::<String>();
+        match self.turns.back_mut() {
+            Some(last) if last.role == role => last.content = bounded(&format!("{} {text}", last.content)),
+            _ => self.turns.push_back(ChatMessage { role, content: bounded(text) }),
+        }
+        while self.turns.len() > MAX_TURNS {
+            self.turns.pop_front();
+        }
+    }
+
+    /// All turns, the oldest first.
+    pub fn turns(&self) -> impl DoubleEndedIterator<Item = &ChatMessage> {
+        self.turns.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_bounded_and_joins_what_one_speaker_said() {
+        let mut memory = Memory::default();
+        memory.keep(Role::Assistant, "Hello.");
+        memory.keep(Role::Assistant, "Are you coming?");
+        memory.keep(Role::User, " ");
+        assert_eq!(memory.turns().count(), 1);
+        assert_eq!(memory.turns().next().unwrap().content, "Hello. Are you coming?");
+        for _ in 0..100 {
+            memory.keep(Role::User, &"x".repeat(10_000));
+            memory.keep(Role::Assistant, "hm");
+        }
+        assert_eq!(memory.turns().count(), MAX_TURNS);
+        assert!(memory.turns().all(|turn| turn.content.chars().count() <= MAX_CHARS));
+    }
+}

@@ -1,0 +1,25 @@
+//! What is said: flows, what the caller's words mean in them, prompts, slots, streamed answers, memory.
+
+mod answers;
+mod check;
+mod document;
+mod entry;
+mod flow;
+mod matching;
+mod memory;
+mod numbers;
+mod parse;
+mod phrase;
+mod policy;
+mod prompt;
+mod response;
+mod sentence;
+mod words;
+
+pub use flow::{Flow, Variable};
+pub(crate) use memory::Memory;
+pub(crate) use policy::Dialogue;
+pub(crate) use prompt::request;
+pub(crate) use response::{End, Keys, Response, Task};
+pub(crate) use sentence::Sentences;
+pub(crate) use words::says_nothing;

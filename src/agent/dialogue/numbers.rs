@@ -1,0 +1,188 @@
+//! Spoken digits: "five five five, double two, oh one" is 5552201.
+
+/// What one word stands for.
+fn digit(word: &str) -> Option<char> {
+    Some(match word {
+        "zero" | "oh" | "o" | "nought" => '0',
+        "one" => '1',
+        "two" => '2',
+        "three" => '3',
+        "four" => '4',
+        "five" => '5',
+        "six" => '6',
+        "seven" => '7',
+        "eight" => '8',
+        "nine" => '9',
+        _ => return None,
+    })
+}
+
+/// Words that sound like digits, taken for them between digits only.
+fn homophone(word: &str) -> Option<char> {
+    Some(match word {
+        "won" => '1',
+        "to" | "too" => '2',
+        "for" | "fore" => '4',
+        "ate" => '8',
+        _ => return None,
+    })
+}
+
+fn teen(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "ten" => "10",
+        "eleven" => "11",
+        "twelve" => "12",
+        "thirteen" => "13",
+        "fourteen" => "14",
+        "fifteen" => "15",
+        "sixteen" => "16",
+        "seventeen" => "17",
+        "eighteen" => "18",
+        "nineteen" => "19",
+        _ => return None,
+    })
+}
+
+fn ten(word: &str) -> Option<char> {
+    Some(match word {
+        "twenty" => '2',
+        "thirty" => '3',
+        "forty" | "fourty" => '4',
+        "fifty" => '5',
+        "sixty" => '6',
+        "seventy" => '7',
+        "eighty" => '8',
+        "ninety" => '9',
+        _ => return None,
+    })
+}
+
+/// The words with which numbers are spoken, for the recogniser.
+pub(crate) const NUMBER_WORDS: [&str; 33] = [
+    "zero",
+    "oh",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+    "hundred",
+    "thousand",
+    "double",
+    "triple",
+];
+
+/// All digits in a sequence of words, in order.
+pub(crate) fn digits(words: &[String]) -> String {
+    let mut out = String::new();
+    let word_at = |index: usize| words.get(index).map_or("", String::as_str);
+    let mut index = 0;
+    while index < words.len() {
+        let word = word_at(index);
+        let next = word_at(index + 1);
+        index += 1;
+        if word.bytes().all(|b| b.is_ascii_digit()) {
+            out.push_str(word);
+        } else if let Some(d) = digit(word) {
+            out.push(d);
+        } else if let Some(pair) = teen(word) {
+            out.push_str(pair);
+        } else if let Some(tens) = ten(word) {
+            out.push(tens);
+            match digit(next).filter(|d| *d != '0') {
+                Some(ones) => {
+                    out.push(ones);
+                    index += 1;
+                }
+                None => out.push('0'),
+            }
+        } else if matches!(word, "double" | "triple" | "treble")
+            && let Some(d) = digit(next)
+        {
+            out.extend(std::iter::repeat_n(d, if word == "double" { 2 } else { 3 }));
+            index += 1;
+        } else if matches!(word, "hundred" | "thousand") && !out.is_empty() {
+            out.push_str(if word == "hundred" { "00" } else { "000" });
+        } else if let Some(d) = homophone(word)
+            && index >= 2
+            && digit(word_at(index - 2)).is_some()
+            && digit(next).is_some()
+        {
+            out.push(d);
+        }
+    }
+    out
+}
+
+/// Digits to be read out one by one: "5 5 5" with a pause after every third or fourth.
+pub(crate) fn read_out(text: &str) -> String {
+    const NAMES: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let digits: Vec<&str> =
+        text.chars().filter_map(|c| NAMES.get(usize::try_from(c.to_digit(10)?).ok()?).copied()).collect();
+    if digits.is_empty() {
+        return text.to_owned();
+    }
+    // The last group has four digits, the ones before it three: 020 555 0143.
+    let head = digits.len().saturating_sub(4);
+    let (first, last) = digits.split_at(if digits.len() <= 4 { 0 } else { head });
+    let mut groups: Vec<String> = first.chunks(3).map(|group| group.join(" ")).collect();
+    groups.push(last.join(" "));
+    groups.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::dialogue::words::words;
+
+    #[test]
+    fn digits_as_people_say_them() {
+        let cases = [
+            ("five five five zero one four three", "5550143"),
+            ("it's oh two oh, double five triple seven", "02055777"),
+            ("twenty three forty", "2340"),
+            ("eight hundred five five five", "800555"),
+            ("call me on 555 0143 please", "5550143"),
+            ("one for three", "143"),
+            ("it's for five", "5"),
+            ("nineteen eighty four", "1984"),
+            ("twenty oh one", "2001"),
+            ("no idea", ""),
+            ("double", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(digits(&words(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_read_out_in_groups() {
+        assert_eq!(read_out("5550143"), "five five five, zero one four three");
+        assert_eq!(read_out("143"), "one four three");
+        assert_eq!(read_out("saturday"), "saturday");
+        assert_eq!(read_out(""), "");
+    }
+}

@@ -1,0 +1,465 @@
+//! Where the conversation stands and what is said next. Knows nothing of sound and time.
+
+use super::flow::{Flow, Outcome, Retry, Rule, State, Step};
+use super::matching::{best, is_whole};
+use super::numbers::digits;
+use super::prompt::{Prompt, value};
+use super::response::{End, Response, Task};
+use super::words::{ends_open, words};
+use crate::agent::AgentEvent;
+use crate::agent::bounded::bounded;
+use crate::agent::turn::{NewLine, Progress};
+use crate::record::EndReason;
+use crate::speech::{AnswerKind, Expectation};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Most states that are passed through in one go.
+const MAX_HOPS: usize = 32;
+/// Most silences in a row, whatever the flow says.
+const MAX_SILENCES: u32 = 24;
+/// Most bytes of a slot's value.
+const MAX_SLOT: usize = 300;
+
+/// The state of the conversation. Cheap to clone: a decision that turns out to have been early is taken back.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Dialogue {
+    pub(super) flow: Arc<Flow>,
+    variables: BTreeMap<String, String>,
+    slots: BTreeMap<String, String>,
+    disposition: Option<String>,
+    min_confidence: f32,
+    pub(super) state: usize,
+    visited: BTreeSet<usize>,
+    /// The state's question was put: the caller has heard at least its beginning.
+    asked: bool,
+    /// How often each prompt was said.
+    said: BTreeMap<usize, usize>,
+    last_said: Vec<String>,
+    turns: u32,
+    no_input: u32,
+    no_match: u32,
+    silences: u32,
+    /// Digits or keys of an entry that is not complete.
+    pub(super) entry: String,
+}
+
+impl Dialogue {
+    /// A conversation that has not begun. `min_confidence` applies where the flow has none.
+    pub fn new(flow: Arc<Flow>, variables: BTreeMap<String, String>, min_confidence: f32) -> Self {
+        let mut values = flow.values(&variables, |_| None);
+        for (name, given) in variables {
+            values.entry(name).or_insert_with(|| value(&given));
+        }
+        Self {
+            min_confidence: flow.min_confidence.unwrap_or(min_confidence),
+            state: flow.start,
+            variables: values,
+            slots: BTreeMap::new(),
+            disposition: None,
+            visited: BTreeSet::new(),
+            asked: false,
+            said: BTreeMap::new(),
+            last_said: Vec::new(),
+            turns: 0,
+            no_input: 0,
+            no_match: 0,
+            silences: 0,
+            entry: String::new(),
+            flow,
+        }
+    }
+
+    fn at(&self) -> Option<&State> {
+        self.flow.states.get(self.state)
+    }
+
+    /// The flow.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// Name of the current state.
+    pub fn state_name(&self) -> &str {
+        self.at().map_or("", |state| state.name.as_str())
+    }
+
+    /// The slots filled so far.
+    pub fn slots(&self) -> &BTreeMap<String, String> {
+        &self.slots
+    }
+
+    /// The disposition set so far.
+    pub fn disposition(&self) -> Option<&str> {
+        self.disposition.as_deref()
+    }
+
+    /// Everything that is known: the facts for the language model.
+    pub fn facts(&self) -> BTreeMap<String, String> {
+        self.variables.iter().chain(&self.slots).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// What may be said now.
+    pub fn expectation(&self) -> Option<&Arc<Expectation>> {
+        self.at().map(|state| &state.expectation)
+    }
+
+    /// The kind of answer asked for.
+    pub fn kind(&self) -> AnswerKind {
+        self.at().map_or(AnswerKind::Open, State::kind)
+    }
+
+    /// The state's own end-of-turn wait.
+    pub fn wait_ms(&self) -> Option<u64> {
+        self.at().and_then(|state| state.wait_ms)
+    }
+
+    /// The state's own silence before it asks again.
+    pub fn no_input_ms(&self) -> Option<u64> {
+        self.at().and_then(|state| state.no_input.after_ms)
+    }
+
+    /// The state's own wait for the next key.
+    pub fn key_gap_ms(&self) -> Option<u64> {
+        self.at().and_then(|state| state.collect.as_ref()).and_then(|collect| collect.gap_ms)
+    }
+
+    /// Keys or digits are waiting for more.
+    pub fn entering(&self) -> bool {
+        !self.entry.is_empty()
+    }
+
+    /// The state's question was put, or could not be.
+    pub fn set_asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// The state's question was put.
+    pub fn asked(&self) -> bool {
+        self.asked
+    }
+
+    /// A sentence of the language model was said.
+    pub fn note_said(&mut self, sentence: &str) {
+        if self.last_said.len() < 8 {
+            self.last_said.push(sentence.to_owned());
+        }
+    }
+
+    /// How far the caller's words have come.
+    pub fn progress(&self, text: &str) -> Progress {
+        let Some(state) = self.at() else { return Progress::Nothing };
+        let heard = words(text);
+        if let Some(collect) = &state.collect {
+            let digits = digits(&heard).len();
+            if digits > 0 {
+                let all = self.entry.len() + digits >= collect.max;
+                return if all { Progress::Expected } else { Progress::Digits };
+            }
+        }
+        if heard.is_empty() {
+            return if text.trim().is_empty() { Progress::Nothing } else { Progress::Incomplete };
+        }
+        if is_whole(self.own_rules(), &self.flow.globals, &heard) {
+            Progress::Expected
+        } else if ends_open(text) {
+            Progress::Incomplete
+        } else {
+            Progress::Words
+        }
+    }
+
+    /// What is said before the question was put cannot be its answer; only what may be said at any time counts.
+    fn own_rules(&self) -> &[Rule] {
+        match self.at() {
+            Some(state) if self.asked => &state.rules,
+            _ => &[],
+        }
+    }
+
+    fn is_spoken(&self, text: &str, confidence: f32) -> Option<Vec<String>> {
+        let heard = words(text);
+        (!heard.is_empty() && confidence >= self.min_confidence).then_some(heard)
+    }
+
+    /// Whether these words lead anywhere.
+    pub fn understands(&self, text: &str, confidence: f32) -> bool {
+        let Some(heard) = self.is_spoken(text, confidence) else { return false };
+        let collects = self.asked && self.at().is_some_and(|state| state.collect.is_some());
+        collects && !digits(&heard).is_empty() || best(self.own_rules(), &self.flow.globals, &heard).is_some()
+    }
+
+    /// The call is up.
+    pub fn start(&mut self) -> Response {
+        let mut response = Response::default();
+        self.enter(self.flow.start, &mut response);
+        self.done(response)
+    }
+
+    /// The caller said this.
+    pub fn heard(&mut self, text: &str, confidence: f32) -> Response {
+        if let Some(response) = self.turn_taken() {
+            return response;
+        }
+        let Some(heard) = self.is_spoken(text, confidence) else { return self.no_match() };
+        if self.asked
+            && let Some(collect) = self.at().and_then(|state| state.collect.clone())
+        {
+            let spoken = digits(&heard);
+            if !spoken.is_empty() {
+                self.extend_entry(&spoken);
+                // Digits come in groups: too few are kept, and the rest is waited for.
+                return if self.entry.len() < collect.min { Response::default() } else { self.entry_over() };
+            }
+        }
+        let flow = Arc::clone(&self.flow);
+        let own: &[Rule] = match flow.states.get(self.state) {
+            Some(state) if self.asked => &state.rules,
+            _ => &[],
+        };
+        let Some(found) = best(own, &flow.globals, &heard) else { return self.no_match() };
+        let mut response = Response::default();
+        for (slot, value) in found.slots {
+            self.fill(slot, value, &mut response);
+        }
+        self.follow(found.rule, &found.text, &mut response);
+        self.done(response)
+    }
+
+    /// A key or a spoken turn begins: counts it, and ends the call after too many.
+    pub fn turn_taken(&mut self) -> Option<Response> {
+        self.turns = self.turns.saturating_add(1);
+        self.silences = 0;
+        (self.turns > self.flow.max_turns).then(|| {
+            let step = self.flow.too_many_turns.clone();
+            self.ending(&step, EndReason::Completed)
+        })
+    }
+
+    /// The caller says nothing.
+    pub fn silence(&mut self) -> Response {
+        self.no_input += 1;
+        self.silences += 1;
+        if self.silences > MAX_SILENCES {
+            return self.fallback(EndReason::Completed);
+        }
+        let retry = self.at().map(|state| state.no_input.clone());
+        self.retry(retry, self.no_input)
+    }
+
+    /// The caller said nothing that the state knows.
+    pub fn no_match(&mut self) -> Response {
+        self.no_match += 1;
+        self.entry.clear();
+        let retry = self.at().map(|state| state.no_match.clone());
+        self.retry(retry, self.no_match)
+    }
+
+    fn retry(&mut self, retry: Option<Retry>, count: u32) -> Response {
+        let mut response = Response::default();
+        match retry {
+            Some(retry) if count <= retry.max => match &retry.say {
+                Some(say) => {
+                    // In order for every state: the second wording is for the second time.
+                    if let Some(text) = self.render(say, count as usize - 1) {
+                        response.lines.push(NewLine { text, interruptible: true, question: true });
+                    }
+                }
+                None => self.ask_again(&mut response),
+            },
+            Some(retry) => self.step(&retry.finally, &mut response),
+            None => {}
+        }
+        self.done(response)
+    }
+
+    /// Nothing works: the fallback line and its end. `reason` is the end of a call that is not transferred.
+    pub fn fallback(&mut self, reason: EndReason) -> Response {
+        let step = self.flow.fallback.clone();
+        self.ending(&step, reason)
+    }
+
+    /// The caller cannot be heard any more. Also the time that is given for a key, if any.
+    pub fn engine_down(&mut self, reason: EndReason) -> (Response, u64) {
+        let keys = self.at().into_iter().flat_map(|state| &state.rules).chain(&self.flow.globals);
+        let keypad = keys.into_iter().any(|rule| rule.dtmf.is_some()) || self.at().is_some_and(|s| s.collect.is_some());
+        let step = self.flow.engine_down.clone();
+        let wait_ms = if keypad { self.flow.engine_down_wait_ms } else { 0 };
+        (self.ending(&step, reason), wait_ms)
+    }
+
+    /// The other side did not take the call.
+    pub fn transfer_failed(&mut self, target: &str) -> Response {
+        let step = self.flow.transfer_failed.clone();
+        self.ending(&step, EndReason::Failed { why: format!("the transfer to {target} was not accepted") })
+    }
+
+    fn ending(&mut self, step: &Step, reason: EndReason) -> Response {
+        let mut response = Response::default();
+        self.step(step, &mut response);
+        for line in &mut response.lines {
+            line.interruptible = false;
+        }
+        if let Some(End::HangUp(end)) = &mut response.end {
+            *end = reason;
+        }
+        self.done(response)
+    }
+
+    /// The language model's answer was given: a state that goes on by itself does so.
+    pub fn answered(&mut self) -> Response {
+        let mut response = Response::default();
+        if let Some(next) = self.at().and_then(|state| state.next.clone()) {
+            self.step(&next, &mut response);
+        }
+        let said = std::mem::take(&mut self.last_said);
+        let response = self.done(response);
+        if self.last_said.is_empty() {
+            self.last_said = said;
+        }
+        response
+    }
+
+    pub(super) fn progressed(&mut self) {
+        self.no_input = 0;
+        self.no_match = 0;
+        self.entry.clear();
+    }
+
+    pub(super) fn fill(&mut self, name: String, value: String, response: &mut Response) {
+        let value = bounded(&value, MAX_SLOT).to_owned();
+        self.slots.insert(name.clone(), value.clone());
+        response.events.push(AgentEvent::Slot { name, value });
+    }
+
+    pub(super) fn follow(&mut self, rule: &Rule, text: &str, response: &mut Response) {
+        self.progressed();
+        if let Some((slot, value)) = &rule.slot {
+            self.fill(slot.clone(), value.clone().unwrap_or_else(|| text.to_owned()), response);
+        }
+        self.step(&rule.step, response);
+    }
+
+    pub(super) fn step(&mut self, step: &Step, response: &mut Response) {
+        if let Some(disposition) = &step.disposition {
+            self.disposition = Some(disposition.clone());
+            response.events.push(AgentEvent::Disposition(disposition.clone()));
+        }
+        if let Some(text) = step.say.as_ref().and_then(|say| self.next_variant(say)) {
+            response.lines.push(NewLine { text, interruptible: true, question: false });
+        }
+        match &step.then {
+            Outcome::Stay => {}
+            Outcome::AskAgain => self.ask_again(response),
+            Outcome::Repeat => {
+                let question = self.asked;
+                response.lines.extend(self.last_said.iter().map(|text| NewLine {
+                    text: text.clone(),
+                    interruptible: true,
+                    question,
+                }));
+                if response.lines.is_empty() {
+                    self.ask_again(response);
+                }
+            }
+            Outcome::Goto(state) => self.enter(*state, response),
+            Outcome::Transfer(target) => {
+                let target = target.render(|name| self.variables.get(name).map(String::as_str));
+                response.end = Some(if target.is_empty() {
+                    End::HangUp(EndReason::Failed { why: "the transfer has no target".to_owned() })
+                } else {
+                    End::Transfer { target }
+                });
+            }
+            Outcome::HangUp => response.end = Some(End::HangUp(EndReason::Completed)),
+        }
+    }
+
+    fn enter(&mut self, target: usize, response: &mut Response) {
+        let flow = Arc::clone(&self.flow);
+        let mut target = target;
+        for _ in 0..MAX_HOPS {
+            let Some(state) = flow.states.get(target) else { return };
+            self.state = target;
+            self.progressed();
+            self.asked = true;
+            response.events.push(AgentEvent::State { state: state.name.clone() });
+            let again = !self.visited.insert(target);
+            let say = state.again.as_ref().filter(|_| again).or(state.say.as_ref());
+            if let Some(text) = say.and_then(|say| self.next_variant(say)) {
+                response.lines.push(NewLine {
+                    text,
+                    interruptible: state.interruptible,
+                    question: state.next.is_none(),
+                });
+                self.asked = false;
+            }
+            if let Some(ask) = &state.ask {
+                self.asked = true;
+                let text = ask.task.render(|name| self.known(name));
+                let template = self.next_variant(&ask.template).unwrap_or_default();
+                response.task = Some(Task { text, template, interruptible: state.interruptible });
+                break;
+            }
+            let Some(next) = &state.next else { break };
+            match &next.then {
+                Outcome::Goto(state) => {
+                    if let Some(disposition) = &next.disposition {
+                        self.disposition = Some(disposition.clone());
+                        response.events.push(AgentEvent::Disposition(disposition.clone()));
+                    }
+                    target = *state;
+                }
+                _ => {
+                    self.step(next, response);
+                    break;
+                }
+            }
+        }
+        response.expect = self.expectation().cloned();
+    }
+
+    fn ask_again(&mut self, response: &mut Response) {
+        let Some(state) = self.flow.states.get(self.state) else { return };
+        // A state that goes on by itself asks nothing: it goes on.
+        if let Some(next) = state.next.clone() {
+            if response.lines.is_empty()
+                && let Some(text) = state.say.clone().and_then(|say| self.next_variant(&say))
+            {
+                response.lines.push(NewLine { text, interruptible: true, question: false });
+            }
+            return self.step(&next, response);
+        }
+        // Before it was put, the whole question is put.
+        let again = state.again.clone().filter(|_| self.asked);
+        let (interruptible, say) = (state.interruptible, again.or_else(|| state.say.clone()));
+        if let Some(text) = say.and_then(|say| self.next_variant(&say)) {
+            response.lines.push(NewLine { text, interruptible, question: true });
+        }
+    }
+
+    fn known(&self, name: &str) -> Option<&str> {
+        self.slots.get(name).or_else(|| self.variables.get(name)).map(String::as_str)
+    }
+
+    fn render(&self, prompt: &Prompt, turn: usize) -> Option<String> {
+        let text = prompt.variant(turn)?.render(|name| self.known(name));
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn next_variant(&mut self, prompt: &Prompt) -> Option<String> {
+        let turn = self.said.entry(prompt.id).or_insert(0);
+        let text = *turn;
+        *turn += 1;
+        self.render(prompt, text)
+    }
+
+    pub(super) fn done(&mut self, response: Response) -> Response {
+        if !response.lines.is_empty() {
+            self.last_said = response.lines.iter().map(|line| line.text.clone()).collect();
+        } else if response.task.is_some() {
+            self.last_said.clear();
+        }
+        response
+    }
+}

@@ -1,0 +1,216 @@
+//! Text to words: lower case, no punctuation, contractions in full, fillers dropped. Phrases and speech alike, so that
+//! "I can't come" and "i cannot come" are the same words.
+
+/// Most words of an utterance that are looked at.
+pub(crate) const MAX_WORDS: usize = 80;
+
+/// Sounds that mean nothing.
+const FILLERS: [&str; 8] = ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm"];
+
+/// Words after which a speaker is not done.
+const OPEN_ENDS: [&str; 36] = [
+    "and", "but", "or", "because", "so", "the", "a", "an", "to", "of", "for", "with", "at", "on", "in", "my", "is",
+    "if", "when", "that", "like", "from", "about", "am", "are", "was", "can", "could", "would", "will", "um", "uh",
+    "er", "erm", "hmm", "well",
+];
+
+const IRREGULAR: [(&str, &str); 9] = [
+    ("won't", "will not"),
+    ("can't", "can not"),
+    ("cannot", "can not"),
+    ("shan't", "shall not"),
+    ("let's", "let us"),
+    ("gonna", "going to"),
+    ("wanna", "want to"),
+    ("gotta", "got to"),
+    ("ok", "okay"),
+];
+
+const SUFFIXES: [(&str, &str); 6] =
+    [("n't", "not"), ("'re", "are"), ("'ve", "have"), ("'ll", "will"), ("'d", "would"), ("'m", "am")];
+
+/// Words before `'s` where it stands for "is".
+const IS: [&str; 11] = ["it", "that", "what", "who", "where", "when", "how", "he", "she", "there", "here"];
+
+/// The pairs that are spoken as one word, for the recogniser's list of phrases.
+const CONTRACTED: [(&str, &str, &str); 22] = [
+    ("i", "am", "i'm"),
+    ("i", "will", "i'll"),
+    ("i", "would", "i'd"),
+    ("i", "have", "i've"),
+    ("we", "are", "we're"),
+    ("we", "will", "we'll"),
+    ("do", "not", "don't"),
+    ("does", "not", "doesn't"),
+    ("did", "not", "didn't"),
+    ("can", "not", "can't"),
+    ("will", "not", "won't"),
+    ("is", "not", "isn't"),
+    ("it", "is", "it's"),
+    ("that", "is", "that's"),
+    ("what", "is", "what's"),
+    ("who", "is", "who's"),
+    ("where", "is", "where's"),
+    ("when", "is", "when's"),
+    ("how", "is", "how's"),
+    ("there", "is", "there's"),
+    ("you", "are", "you're"),
+    ("could", "not", "couldn't"),
+];
+
+/// The bare tokens: lower case, split at everything that is neither a letter, a digit nor an apostrophe within a word.
+/// A Chinese, Japanese or Korean character is a token of its own.
+pub(crate) fn tokens(text: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    let mut word = String::new();
+    for c in text.chars() {
+        let c = if c == '’' { '\'' } else { c };
+        let ideograph = matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}');
+        if c.is_alphanumeric() && !ideograph || c == '\'' {
+            word.extend(c.to_lowercase());
+            continue;
+        }
+        end_word(&mut tokens, &mut word);
+        if ideograph {
+            tokens.push(c.to_string());
+        }
+        if tokens.len() >= MAX_WORDS {
+            break;
+        }
+    }
+    end_word(&mut tokens, &mut word);
+    tokens.truncate(MAX_WORDS);
+    tokens
+}
+
+fn end_word(tokens: &mut Vec<String>, word: &mut String) {
+    let trimmed = word.trim_matches('\'');
+    if !trimmed.is_empty() {
+        tokens.push(trimmed.to_owned());
+    }
+    word.clear();
+}
+
+/// One token's words: contractions in full.
+pub(crate) fn expand(token: &str, out: &mut Vec<String>) {
+    if let Some((_, full)) = IRREGULAR.iter().find(|(short, _)| *short == token) {
+        out.extend(full.split(' ').map(str::to_owned));
+        return;
+    }
+    for (suffix, word) in SUFFIXES {
+        if let Some(stem) = token.strip_suffix(suffix)
+            && !stem.is_empty()
+        {
+            out.push(stem.to_owned());
+            out.push(word.to_owned());
+            return;
+        }
+    }
+    if let Some(stem) = token.strip_suffix("'s")
+        && IS.contains(&stem)
+    {
+        out.push(stem.to_owned());
+        out.push("is".to_owned());
+        return;
+    }
+    out.push(token.to_owned());
+}
+
+/// The words of a text, ready to be compared.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let tokens = tokens(text);
+    let mut out = Vec::with_capacity(tokens.len() + 4);
+    for (index, token) in tokens.iter().enumerate() {
+        // "uh huh" means yes.
+        let hums = ["huh", "hmm", "hm"];
+        let part_of_hum = tokens.get(index + 1).is_some_and(|next| hums.contains(&next.as_str()))
+            || index > 0 && hums.contains(&token.as_str());
+        if part_of_hum || !FILLERS.contains(&token.as_str()) {
+            expand(token, &mut out);
+        }
+    }
+    out.truncate(MAX_WORDS);
+    out
+}
+
+/// Whether there is no word in it but fillers.
+pub(crate) fn says_nothing(text: &str) -> bool {
+    words(text).is_empty()
+}
+
+/// Whether the last word asks for more.
+pub(crate) fn ends_open(text: &str) -> bool {
+    tokens(text).last().is_some_and(|word| OPEN_ENDS.contains(&word.as_str()))
+}
+
+/// The forms in which a phrase is spoken: as written, and with every contraction that it has room for.
+pub(crate) fn spoken_forms(phrase: &[String]) -> Vec<String> {
+    let mut contracted = Vec::with_capacity(phrase.len());
+    let mut rest = phrase;
+    while let Some((first, after)) = rest.split_first() {
+        if first == "cannot" {
+            contracted.push("can't");
+            rest = after;
+            continue;
+        }
+        let pair = after.first().and_then(|second| {
+            CONTRACTED.iter().find(|(a, b, _)| a == first && b == second).map(|(_, _, short)| *short)
+        });
+        // At the end of a phrase nobody contracts: "yes i am".
+        if let Some(short) = pair
+            && (after.len() > 1 || short.ends_with("n't"))
+        {
+            contracted.push(short);
+            rest = after.get(1..).unwrap_or_default();
+        } else {
+            contracted.push(first);
+            rest = after;
+        }
+    }
+    let written = phrase.join(" ");
+    let contracted = contracted.join(" ");
+    if contracted == written { vec![written] } else { vec![written, contracted] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(text: &str) -> String {
+        words(text).join(" ")
+    }
+
+    #[test]
+    fn the_same_meaning_gives_the_same_words() {
+        assert_eq!(joined("I can't come."), "i can not come");
+        assert_eq!(joined("um, i cannot come"), "i can not come");
+        assert_eq!(joined("That’s OK!"), "that is okay");
+        assert_eq!(joined("what's the community centre's number"), "what is the community centre's number");
+        assert_eq!(joined("uh huh"), "uh huh");
+        assert_eq!(joined("mm hmm"), "mm hmm");
+        assert_eq!(joined("  ?! "), "");
+        assert_eq!(joined("你好 ok"), "你 好 okay");
+    }
+
+    #[test]
+    fn nothing_grows_without_bound() {
+        assert_eq!(words(&"i'll ".repeat(10_000)).len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn open_ends() {
+        assert!(ends_open("i would like to"));
+        assert!(ends_open("yes but"));
+        assert!(!ends_open("yes please"));
+        assert!(!ends_open(""));
+    }
+
+    #[test]
+    fn the_recogniser_gets_contracted_forms_too() {
+        let forms = |text: &str| spoken_forms(&tokens(text));
+        assert_eq!(forms("i do not know"), ["i do not know", "i don't know"]);
+        assert_eq!(forms("yes i am"), ["yes i am"]);
+        assert_eq!(forms("no i cannot"), ["no i cannot", "no i can't"]);
+        assert_eq!(forms("what is it"), ["what is it", "what's it"]);
+    }
+}

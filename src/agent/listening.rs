@@ -1,0 +1,293 @@
+//! The caller's side: speech, words, keys, silence, and what they make the agent do.
+
+use super::bounded::bounded;
+use super::conversation::Agent;
+use super::dialogue::says_nothing;
+use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
+use super::turn::{CallerTurn, Voice, continues, decide_at, wait_ms};
+use super::{Action, AgentEvent};
+use crate::audio::MediaTime;
+use crate::record::{Speaker, TurnLatency, TurnRecord};
+use crate::speech::{Hypothesis, Role, SpeechEdge};
+
+/// How often in a row a line cut by mere noise is begun again.
+const MAX_BEGUN_AGAIN: u32 = 2;
+/// Most bytes kept of what is said over a line that may not be interrupted.
+const MAX_HELD: usize = 2_000;
+
+impl Agent {
+    pub(super) fn speech(&mut self, edge: SpeechEdge) {
+        if !self.deaf && self.phase != Phase::Waiting {
+            self.hearing.edge(edge);
+        }
+    }
+
+    pub(super) fn heard(&mut self, hypothesis: &Hypothesis) {
+        if self.deaf || self.phase == Phase::Waiting || !self.hearing.hypothesis(hypothesis) {
+            return;
+        }
+        self.hearing.progress = self.dialogue.progress(self.hearing.text());
+        if !self.hearing.text().is_empty() {
+            let text = self.hearing.text().to_owned();
+            self.report(AgentEvent::Hearing { text });
+        }
+    }
+
+    /// The silence that ends the open turn now.
+    fn wait_ms(&self) -> u64 {
+        wait_ms(&self.config, self.dialogue.kind(), self.hearing.progress, self.dialogue.wait_ms())
+    }
+
+    pub(super) fn hearing_deadline(&self) -> Option<MediaTime> {
+        match self.hearing.voice()? {
+            Voice::Speaking { .. } => Some(self.hearing.began()?.plus_ms(self.config.max_caller_turn_ms)),
+            Voice::Paused { last, flushed } => {
+                let decide = decide_at(&self.config, last, self.wait_ms(), self.hearing.final_covers());
+                Some(if flushed { decide } else { decide.min(last.plus_ms(self.config.flush_ms)) })
+            }
+        }
+    }
+
+    /// Flushes or ends the open turn where that is due.
+    pub(super) fn hearing_step(&mut self, at: MediaTime) -> bool {
+        if self.hearing_deadline().is_none_or(|due| due > at) {
+            return false;
+        }
+        if let Some(Voice::Paused { last, flushed: false }) = self.hearing.voice()
+            && last.plus_ms(self.config.flush_ms) <= at
+        {
+            self.hearing.set_flushed();
+            self.out.push_back(Action::Flush);
+        } else {
+            self.turn_over(at);
+        }
+        true
+    }
+
+    /// The agent is speaking or thinking, and may be interrupted.
+    pub(super) fn can_be_interrupted(&self) -> bool {
+        match &self.phase {
+            Phase::Talking(_) => !self.protected() && (self.lines.any() || self.thinking()),
+            Phase::Leaving(_) => self.lines.any() && !self.lines.protected(),
+            Phase::Waiting | Phase::Transferring(_) | Phase::Ended => false,
+        }
+    }
+
+    /// What is being said, or thought about, may not be interrupted.
+    pub(super) fn protected(&self) -> bool {
+        let thinking = match &self.phase {
+            Phase::Talking(talking) => talking.question.as_ref().is_some_and(|question| !question.task.interruptible),
+            _ => false,
+        };
+        self.lines.protected() || thinking && !self.lines.any()
+    }
+
+    /// The caller, speaking since `onset`, has the floor: the agent stops. If this speech goes on with a turn that was
+    /// decided too early, the decision is taken back.
+    pub(super) fn interrupted(&mut self, at: MediaTime, onset: MediaTime) {
+        self.hearing.set_interrupted_agent();
+        if let Phase::Leaving(leaving) = &self.phase {
+            let talking = Talking {
+                decided: leaving.decided.clone(),
+                interrupted_end: Some(leaving.end.clone()),
+                ..Talking::default()
+            };
+            self.phase = Phase::Talking(Box::new(talking));
+        }
+        let cut = self.stop_speaking(at);
+        let Phase::Talking(talking) = &mut self.phase else { return };
+        talking.quiet_since = at;
+        talking.cut = Some(cut);
+        let early =
+            talking.decided.take().filter(|decided| continues(&self.config, onset, decided.at, decided.answer_began));
+        if let Some(decided) = early {
+            talking.interrupted_end = None;
+            talking.cut = None;
+            talking.first_half = Some(decided.turn);
+            let left = self.dialogue.state_name().to_owned();
+            self.dialogue = decided.before;
+            let state = self.dialogue.state_name().to_owned();
+            if state != left {
+                self.report(AgentEvent::State { state });
+            }
+            self.expect();
+        }
+        self.hearing.progress = self.dialogue.progress(self.hearing.text());
+    }
+
+    /// Stops everything that is being said or thought about.
+    pub(super) fn stop_speaking(&mut self, at: MediaTime) -> Cut {
+        let mut cut = Cut { lines: self.lines.pending(), task: None };
+        if self.lines.stop(at, &self.config) {
+            self.out.push_back(Action::StopSpeaking);
+        }
+        self.latency = None;
+        if let Phase::Talking(talking) = &mut self.phase
+            && let Some(question) = talking.question.take()
+        {
+            cut.task = (question.said == 0).then_some(question.task);
+            self.out.push_back(Action::CancelAsk { ask: question.ask });
+        }
+        cut
+    }
+
+    /// The caller's turn is over.
+    fn turn_over(&mut self, at: MediaTime) {
+        let wait = match self.hearing.voice() {
+            Some(Voice::Paused { .. }) => self.wait_ms(),
+            _ => 0,
+        };
+        let Some(mut turn) = self.hearing.take(at) else { return };
+        self.out.push_back(Action::FinishUtterance);
+        let words = !says_nothing(&turn.text);
+        if !words && turn.voiced_ms < self.config.noise_ms {
+            if turn.interrupted_agent {
+                self.begin_again(at);
+            }
+            return;
+        }
+        if matches!(self.phase, Phase::Talking(_)) || words {
+            self.record_caller(&turn);
+        }
+        let protected = self.protected();
+        let Phase::Talking(talking) = &mut self.phase else { return };
+        if let Some(held) = talking.held.take() {
+            turn = joined(held, turn);
+        }
+        if protected {
+            talking.held = Some(turn);
+        } else {
+            self.respond(at, turn, wait);
+        }
+    }
+
+    /// Reports what the caller said.
+    pub(super) fn record_caller(&mut self, turn: &CallerTurn) {
+        self.memory.keep(Role::User, &turn.text);
+        self.report(AgentEvent::Turn(TurnRecord {
+            speaker: Speaker::Caller,
+            text: turn.text.clone(),
+            intended: None,
+            state: self.dialogue.state_name().to_owned(),
+            began: turn.began,
+            ended: turn.ended,
+            confidence: Some(turn.confidence),
+            interrupted: false,
+            dtmf: String::new(),
+            latency: None,
+        }));
+    }
+
+    /// Answers a turn, or lets it pass where it was no more than a sound over the agent's line.
+    pub(super) fn respond(&mut self, at: MediaTime, turn: CallerTurn, wait: u64) {
+        let Phase::Talking(talking) = &mut self.phase else { return };
+        let turn_text = FirstHalf { text: turn.text, confidence: turn.confidence };
+        let heard = match talking.first_half.take() {
+            Some(first) => together(first, turn_text),
+            None => turn_text,
+        };
+        let understood = self.dialogue.understands(&heard.text, heard.confidence);
+        if !understood {
+            if self.lines.any() || self.thinking() {
+                return;
+            }
+            let Phase::Talking(talking) = &mut self.phase else { return };
+            let silent = says_nothing(&heard.text);
+            let unasked = !self.dialogue.asked() || silent && turn.interrupted_agent;
+            if talking.interrupted_end.is_some() && (!silent || talking.begun_again >= MAX_BEGUN_AGAIN) {
+                self.resume_end();
+                return;
+            }
+            if unasked && talking.cut.is_some() && self.begin_again(at) {
+                return;
+            }
+        }
+        // Said over lines that need not be heard any more.
+        self.stop_speaking(at);
+        let before = self.dialogue.clone();
+        let response = self.dialogue.heard(&heard.text, heard.confidence);
+        let Phase::Talking(talking) = &mut self.phase else { return };
+        talking.begun_again = 0;
+        talking.interrupted_end = None;
+        talking.keys.last = at;
+        talking.decided = Some(Decided { at, turn: heard, before, answer: None, answer_began: None });
+        let latency = TurnLatency {
+            speech_end: Some(turn.ended),
+            decided: Some(at),
+            endpoint_wait_ms: wait,
+            ..TurnLatency::default()
+        };
+        self.apply(at, response, Some(latency));
+    }
+
+    /// Says again what was cut for nothing. Returns whether there was anything.
+    fn begin_again(&mut self, at: MediaTime) -> bool {
+        let Phase::Talking(talking) = &mut self.phase else { return false };
+        if let Some(first) = talking.first_half.take() {
+            // The rest of the turn was a noise: what was taken back stands.
+            let turn = CallerTurn {
+                began: at,
+                ended: at,
+                voiced_ms: 0,
+                text: first.text,
+                confidence: first.confidence,
+                interrupted_agent: false,
+            };
+            self.respond(at, turn, 0);
+            return true;
+        }
+        let Some(cut) = talking.cut.take() else { return false };
+        talking.begun_again += 1;
+        if talking.begun_again > MAX_BEGUN_AGAIN || cut.lines.is_empty() && cut.task.is_none() {
+            return self.resume_end();
+        }
+        for line in cut.lines {
+            self.say(at, line);
+        }
+        if let Some(task) = cut.task {
+            self.ask(at, task);
+        }
+        let Phase::Talking(talking) = &mut self.phase else { return true };
+        if let Some(end) = talking.interrupted_end.take() {
+            self.leave(end);
+        }
+        true
+    }
+
+    /// Goes back to the end that the caller interrupted. Returns whether there is one.
+    fn resume_end(&mut self) -> bool {
+        let Phase::Talking(talking) = &mut self.phase else { return false };
+        let Some(end) = talking.interrupted_end.take() else { return false };
+        self.leave(end);
+        true
+    }
+}
+
+/// Two turns, of which the first could not be answered yet, as one.
+fn joined(first: CallerTurn, second: CallerTurn) -> CallerTurn {
+    let halves = (
+        FirstHalf { text: first.text, confidence: first.confidence },
+        FirstHalf { text: second.text, confidence: second.confidence },
+    );
+    let FirstHalf { text, confidence } = together(halves.0, halves.1);
+    CallerTurn {
+        began: first.began,
+        ended: second.ended,
+        voiced_ms: first.voiced_ms + second.voiced_ms,
+        text,
+        confidence,
+        interrupted_agent: second.interrupted_agent,
+    }
+}
+
+/// The words of both halves of a turn; a half without words counts for nothing.
+fn together(first: FirstHalf, second: FirstHalf) -> FirstHalf {
+    if says_nothing(&second.text) {
+        return first;
+    }
+    if says_nothing(&first.text) {
+        return second;
+    }
+    let text = format!("{} {}", first.text, second.text);
+    FirstHalf { text: bounded(&text, MAX_HELD).to_owned(), confidence: first.confidence.min(second.confidence) }
+}

@@ -1,0 +1,67 @@
+//! Which words of a line the caller heard.
+
+/// Samples per character where the length of a line is not known: about 15 characters a second.
+const SAMPLES_PER_CHAR: u64 = 1_067;
+
+/// The length of a line in samples at 16 kHz: as the synthesiser says, or a guess from the text.
+pub(crate) fn length(text: &str, total_samples: Option<u64>) -> u64 {
+    total_samples.unwrap_or_else(|| (text.chars().count() as u64).saturating_mul(SAMPLES_PER_CHAR)).max(1)
+}
+
+/// The beginning of `text` of which every word ended within `played` samples, taking all characters for equally long.
+/// Text without spaces, such as Chinese, is cut between characters.
+pub(crate) fn heard(text: &str, played: u64, total_samples: Option<u64>) -> &str {
+    let total = length(text, total_samples);
+    if played >= total {
+        return text;
+    }
+    let chars = text.chars().count() as u64;
+    let reached = (u128::from(chars) * u128::from(played) / u128::from(total)) as u64;
+    let spaced = text.contains(char::is_whitespace);
+    let mut end = 0;
+    let mut seen = 0;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        seen += 1;
+        if seen > reached {
+            break;
+        }
+        let after = at + c.len_utf8();
+        let word_ends = !spaced || rest.peek().is_none_or(|(_, next)| next.is_whitespace());
+        if word_ends && !c.is_whitespace() {
+            end = after;
+        }
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_words_were_heard() {
+        let text = "one two three four";
+        assert_eq!(heard(text, 0, Some(1_800)), "");
+        assert_eq!(heard(text, 250, Some(1_800)), "");
+        assert_eq!(heard(text, 300, Some(1_800)), "one");
+        assert_eq!(heard(text, 650, Some(1_800)), "one");
+        assert_eq!(heard(text, 900, Some(1_800)), "one two");
+        assert_eq!(heard(text, 1_799, Some(1_800)), "one two three");
+        assert_eq!(heard(text, 1_800, Some(1_800)), text);
+        assert_eq!(heard(text, u64::MAX, Some(1_800)), text);
+    }
+
+    #[test]
+    fn an_unknown_length_is_guessed() {
+        let text = "one two three four";
+        assert_eq!(heard(text, 8_000, None), "one two");
+        assert_eq!(heard("", 5, None), "");
+        assert_eq!(heard("", 0, Some(0)), "");
+    }
+
+    #[test]
+    fn text_without_spaces_is_cut_between_characters() {
+        assert_eq!(heard("您好请问", 500, Some(1_000)), "您好");
+    }
+}

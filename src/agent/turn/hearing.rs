@@ -1,0 +1,255 @@
+//! The caller's current turn: the voice, and what the recogniser makes of it.
+
+use super::Progress;
+use crate::agent::bounded::bounded;
+use crate::audio::MediaTime;
+use crate::speech::{Hypothesis, HypothesisKind, SpeechEdge};
+
+/// The caller's voice within an open turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Voice {
+    /// Speaking since.
+    Speaking {
+        /// First sample after the last pause.
+        onset: MediaTime,
+        /// The agent may be interrupted by it. Not so for a sound that never ends, once it has been answered.
+        may_interrupt: bool,
+    },
+    /// Silent since.
+    Paused {
+        /// Just after the last sample of speech.
+        last: MediaTime,
+        /// The recogniser was asked for its final answer to it.
+        flushed: bool,
+    },
+}
+
+/// A turn that is not over.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Open {
+    began: MediaTime,
+    voiced_samples: u64,
+    voice: Voice,
+    interrupted_agent: bool,
+}
+
+/// A turn that is over.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct CallerTurn {
+    /// First sample of speech.
+    pub began: MediaTime,
+    /// Just after the last one.
+    pub ended: MediaTime,
+    /// How much of it was voice.
+    pub voiced_ms: u64,
+    /// The words; none when nothing was understood.
+    pub text: String,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// The agent stopped for it.
+    pub interrupted_agent: bool,
+}
+
+/// The caller's side of the floor.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Hearing {
+    open: Option<Open>,
+    text: String,
+    confidence: f32,
+    final_covers: Option<MediaTime>,
+    /// How far the words have come; set by whoever knows what is expected.
+    pub progress: Progress,
+    /// End of what belonged to the previous utterance: hypotheses up to here are about that one.
+    since: Option<MediaTime>,
+}
+
+/// Longest text kept of one turn, in bytes.
+const MAX_TEXT: usize = 2_000;
+
+impl Hearing {
+    /// Takes an edge. Returns whether a turn began or went on after a pause.
+    pub fn edge(&mut self, edge: SpeechEdge) -> bool {
+        match edge {
+            SpeechEdge::Started { onset } => {
+                let voice = Voice::Speaking { onset, may_interrupt: true };
+                match &mut self.open {
+                    Some(open) => {
+                        if matches!(open.voice, Voice::Paused { .. }) {
+                            open.voice = voice;
+                        }
+                    }
+                    None => {
+                        self.open = Some(Open { began: onset, voiced_samples: 0, voice, interrupted_agent: false });
+                    }
+                }
+                true
+            }
+            SpeechEdge::Paused { last } => {
+                if let Some(open) = &mut self.open
+                    && let Voice::Speaking { onset, .. } = open.voice
+                {
+                    let last = last.max(onset);
+                    open.voiced_samples += last.samples() - onset.samples();
+                    open.voice = Voice::Paused { last, flushed: false };
+                }
+                false
+            }
+        }
+    }
+
+    /// Takes a hypothesis. Returns whether the words changed; one about the previous utterance changes nothing.
+    pub fn hypothesis(&mut self, heard: &Hypothesis) -> bool {
+        if self.since.is_some_and(|since| heard.covers <= since) {
+            return false;
+        }
+        if heard.kind == HypothesisKind::Final {
+            self.final_covers = Some(heard.covers);
+        }
+        self.confidence = if heard.confidence.is_finite() { heard.confidence.clamp(0.0, 1.0) } else { 0.0 };
+        let text = heard.text.trim();
+        let text = bounded(text, MAX_TEXT);
+        if text == self.text {
+            return false;
+        }
+        self.text = text.to_owned();
+        true
+    }
+
+    /// A turn is open.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The voice of the open turn.
+    pub fn voice(&self) -> Option<Voice> {
+        self.open.map(|open| open.voice)
+    }
+
+    /// Begin of the open turn.
+    pub fn began(&self) -> Option<MediaTime> {
+        self.open.map(|open| open.began)
+    }
+
+    /// Onset of speech that goes on now and may interrupt.
+    pub fn interrupting_since(&self) -> Option<MediaTime> {
+        match self.open?.voice {
+            Voice::Speaking { onset, may_interrupt: true } => Some(onset),
+            _ => None,
+        }
+    }
+
+    /// The words so far.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The end of the audio that the latest final hypothesis is about.
+    pub fn final_covers(&self) -> Option<MediaTime> {
+        self.final_covers
+    }
+
+    /// The recogniser was asked for its final answer.
+    pub fn set_flushed(&mut self) {
+        if let Some(Open { voice: Voice::Paused { flushed, .. }, .. }) = &mut self.open {
+            *flushed = true;
+        }
+    }
+
+    /// The agent stopped for the open turn.
+    pub fn set_interrupted_agent(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.interrupted_agent = true;
+        }
+    }
+
+    /// Ends the turn at `at`: what comes is a new one. A caller still speaking is in the next turn at once, unable to
+    /// interrupt until the next edge.
+    pub fn take(&mut self, at: MediaTime) -> Option<CallerTurn> {
+        let open = self.open.take()?;
+        let (ended, voiced) = match open.voice {
+            Voice::Paused { last, .. } => (last, open.voiced_samples),
+            Voice::Speaking { onset, .. } => {
+                self.open = Some(Open {
+                    began: at,
+                    voiced_samples: 0,
+                    voice: Voice::Speaking { onset: at, may_interrupt: false },
+                    interrupted_agent: false,
+                });
+                (at.max(onset), open.voiced_samples + at.samples().saturating_sub(onset.samples()))
+            }
+        };
+        let turn = CallerTurn {
+            began: open.began,
+            ended,
+            voiced_ms: MediaTime::from_samples(voiced).ms(),
+            text: std::mem::take(&mut self.text),
+            confidence: self.confidence,
+            interrupted_agent: open.interrupted_agent,
+        };
+        self.forget_words(at);
+        Some(turn)
+    }
+
+    /// Drops the open turn and its words.
+    pub fn clear(&mut self, at: MediaTime) {
+        self.open = None;
+        self.forget_words(at);
+    }
+
+    fn forget_words(&mut self, at: MediaTime) {
+        self.text.clear();
+        self.confidence = 0.0;
+        self.final_covers = None;
+        self.progress = Progress::Nothing;
+        self.since = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> MediaTime {
+        MediaTime::from_ms(ms)
+    }
+
+    fn hypothesis(kind: HypothesisKind, text: &str, covers: u64) -> Hypothesis {
+        Hypothesis { kind, text: text.to_owned(), confidence: 0.9, covers: ms(covers), degraded: false }
+    }
+
+    #[test]
+    fn a_turn_spans_pauses() {
+        let mut hearing = Hearing::default();
+        assert!(hearing.edge(SpeechEdge::Started { onset: ms(100) }));
+        assert!(!hearing.edge(SpeechEdge::Paused { last: ms(400) }));
+        assert!(hearing.edge(SpeechEdge::Started { onset: ms(600) }));
+        assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "yes i", 700)));
+        assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Final, "yes i do", 900)));
+        hearing.edge(SpeechEdge::Paused { last: ms(900) });
+        let turn = hearing.take(ms(1_200)).unwrap();
+        assert_eq!((turn.began, turn.ended, turn.voiced_ms), (ms(100), ms(900), 600));
+        assert_eq!(turn.text, "yes i do");
+        assert!(!hearing.is_open());
+    }
+
+    #[test]
+    fn a_late_hypothesis_is_about_the_turn_before() {
+        let mut hearing = Hearing::default();
+        hearing.edge(SpeechEdge::Started { onset: ms(100) });
+        hearing.edge(SpeechEdge::Paused { last: ms(400) });
+        hearing.take(ms(800)).unwrap();
+        assert!(!hearing.hypothesis(&hypothesis(HypothesisKind::Final, "yes", 600)));
+        assert_eq!(hearing.text(), "");
+        assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "no", 1_000)));
+    }
+
+    #[test]
+    fn a_sound_without_end_is_cut_into_turns_and_interrupts_once() {
+        let mut hearing = Hearing::default();
+        hearing.edge(SpeechEdge::Started { onset: ms(0) });
+        assert_eq!(hearing.interrupting_since(), Some(ms(0)));
+        assert_eq!(hearing.take(ms(30_000)).unwrap().voiced_ms, 30_000);
+        assert!(hearing.is_open());
+        assert_eq!(hearing.interrupting_since(), None);
+    }
+}

@@ -1,0 +1,291 @@
+//! The agent's lines, from the decision to say them until they were heard or cut.
+
+use super::heard::{heard, length};
+use crate::agent::TurnConfig;
+use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
+use crate::record::{Speaker, TurnLatency, TurnRecord};
+use std::collections::VecDeque;
+
+/// Most lines on their way at a time; more are not taken.
+const MAX_LINES: usize = 24;
+
+/// A line to be said.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct NewLine {
+    /// Its words.
+    pub text: String,
+    /// The caller may interrupt it.
+    pub interruptible: bool,
+    /// It puts the state's question.
+    pub question: bool,
+}
+
+/// A line on its way.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Line {
+    /// Its number.
+    pub utterance: UtteranceId,
+    /// What it is.
+    pub what: NewLine,
+    /// The flow's state when it was said.
+    state: String,
+    total_samples: Option<u64>,
+    started: Option<MediaTime>,
+    latency: Option<TurnLatency>,
+    /// Since when nothing but itself keeps it from being heard.
+    due_since: MediaTime,
+}
+
+impl Line {
+    /// When to give up on it.
+    fn overdue_at(&self, config: &TurnConfig) -> MediaTime {
+        match self.started {
+            Some(started) => {
+                // The guess is made long: a line must not be declared dead because its synthesiser speaks slowly.
+                let length = match self.total_samples {
+                    Some(total) => length(&self.what.text, Some(total)),
+                    None => length(&self.what.text, None).saturating_mul(3),
+                };
+                started.plus_samples(length).plus_ms(config.line_overrun_ms)
+            }
+            None => self.due_since.plus_ms(config.line_start_ms),
+        }
+    }
+
+    fn record(self, ended: MediaTime, played: Option<u64>) -> Option<TurnRecord> {
+        let began = self.started?;
+        let (text, intended) = match played {
+            None => (self.what.text, None),
+            Some(played) => {
+                let text = heard(&self.what.text, played, self.total_samples).to_owned();
+                let whole = text == self.what.text;
+                (text, (!whole).then_some(self.what.text))
+            }
+        };
+        Some(TurnRecord {
+            speaker: Speaker::Agent,
+            interrupted: intended.is_some(),
+            text,
+            intended,
+            state: self.state,
+            began,
+            ended: ended.max(began),
+            confidence: None,
+            dtmf: String::new(),
+            latency: self.latency,
+        })
+    }
+}
+
+/// What became of a line.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Ended {
+    /// The agent's turn, where anything of it was played.
+    pub record: Option<TurnRecord>,
+    /// The line itself, where it ended unasked: not by [`Lines::stop`].
+    pub line: Option<Line>,
+}
+
+/// All lines on their way.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Lines {
+    said: u32,
+    active: VecDeque<Line>,
+    /// Told to stop, not yet confirmed; with the time at which that is taken for granted.
+    stopped: VecDeque<(Line, MediaTime, MediaTime)>,
+}
+
+impl Lines {
+    /// Takes a line; none when there are too many already. `latency` belongs to the caller's turn that it answers.
+    pub fn say(
+        &mut self,
+        at: MediaTime,
+        what: NewLine,
+        state: &str,
+        latency: Option<TurnLatency>,
+    ) -> Option<UtteranceId> {
+        if self.active.len() >= MAX_LINES {
+            return None;
+        }
+        self.said = self.said.saturating_add(1);
+        let utterance = UtteranceId(self.said);
+        self.active.push_back(Line {
+            utterance,
+            what,
+            state: state.to_owned(),
+            total_samples: None,
+            started: None,
+            latency,
+            due_since: at,
+        });
+        Some(utterance)
+    }
+
+    /// Something is on its way.
+    pub fn any(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// All lines on their way, the one that plays first.
+    pub fn pending(&self) -> Vec<NewLine> {
+        self.active.iter().map(|line| line.what.clone()).collect()
+    }
+
+    /// The line that plays, or is the next to play, may not be interrupted.
+    pub fn protected(&self) -> bool {
+        self.active.front().is_some_and(|line| !line.what.interruptible)
+    }
+
+    /// The first frame of a line is there.
+    pub fn ready(&mut self, at: MediaTime, utterance: UtteranceId, total_samples: Option<u64>) {
+        let stopped = self.stopped.iter_mut().map(|(line, ..)| line);
+        if let Some(line) = self.active.iter_mut().chain(stopped).find(|line| line.utterance == utterance) {
+            line.total_samples = total_samples.or(line.total_samples);
+            if let Some(latency) = &mut line.latency {
+                latency.first_audio.get_or_insert(at);
+            }
+        }
+    }
+
+    /// A line began to play. Returns whether it puts the state's question.
+    pub fn started(&mut self, utterance: UtteranceId, at: MediaTime) -> bool {
+        let stopped = self.stopped.iter_mut().map(|(line, ..)| line);
+        let Some(line) = self.active.iter_mut().chain(stopped).find(|line| line.utterance == utterance) else {
+            return false;
+        };
+        line.started.get_or_insert(at);
+        if let Some(latency) = &mut line.latency {
+            latency.first_packet.get_or_insert(at);
+        }
+        line.what.question
+    }
+
+    /// What the media thread says about the end of a line.
+    pub fn ended(&mut self, event: PlayoutEvent) -> Ended {
+        match event {
+            PlayoutEvent::Started { .. } => Ended::default(),
+            PlayoutEvent::Finished { utterance, at } => self.end(utterance, at, None),
+            PlayoutEvent::Cut { utterance, played, at } => self.end(utterance, at, Some(played)),
+        }
+    }
+
+    /// A line cannot be spoken, or not to its end.
+    pub fn failed(&mut self, at: MediaTime, utterance: UtteranceId) -> Ended {
+        let started = self.active.iter().find(|line| line.utterance == utterance).and_then(|line| line.started);
+        self.end(utterance, at, Some(started.map_or(0, |started| at.samples().saturating_sub(started.samples()))))
+    }
+
+    fn end(&mut self, utterance: UtteranceId, at: MediaTime, played: Option<u64>) -> Ended {
+        if let Some(index) = self.active.iter().position(|line| line.utterance == utterance) {
+            let line = self.active.remove(index);
+            if index == 0
+                && let Some(next) = self.active.front_mut()
+            {
+                next.due_since = next.due_since.max(at);
+            }
+            return Ended { record: line.clone().and_then(|line| line.record(at, played)), line };
+        }
+        let index = self.stopped.iter().position(|(line, ..)| line.utterance == utterance);
+        let record = index.and_then(|index| self.stopped.remove(index)).and_then(|(line, ..)| line.record(at, played));
+        Ended { record, line: None }
+    }
+
+    /// All lines are to stop now. Returns whether there were any.
+    pub fn stop(&mut self, at: MediaTime, config: &TurnConfig) -> bool {
+        let any = self.any();
+        let granted = at.plus_ms(config.line_overrun_ms);
+        self.stopped.extend(self.active.drain(..).map(|line| (line, at, granted)));
+        while self.stopped.len() > MAX_LINES {
+            self.stopped.pop_front();
+        }
+        any
+    }
+
+    /// The next time at which [`Self::overdue`] or [`Self::unconfirmed`] has something.
+    pub fn deadline(&self, config: &TurnConfig) -> Option<MediaTime> {
+        let front = self.active.front().map(|line| line.overdue_at(config));
+        self.stopped.iter().map(|(.., granted)| *granted).chain(front).min()
+    }
+
+    /// The line that should have begun or ended by `at` and did not; and whether it did begin.
+    pub fn overdue(&self, at: MediaTime, config: &TurnConfig) -> Option<(UtteranceId, bool)> {
+        let front = self.active.front().filter(|line| line.overdue_at(config) <= at);
+        front.map(|line| (line.utterance, line.started.is_some()))
+    }
+
+    /// The record of a line whose stop was never confirmed, cut where it was told to stop.
+    pub fn unconfirmed(&mut self, at: MediaTime) -> Option<TurnRecord> {
+        while let Some(index) = self.stopped.iter().position(|(.., granted)| *granted <= at) {
+            let record = self.stopped.remove(index).and_then(|(line, stopped, _)| {
+                let played = stopped.samples().saturating_sub(line.started?.samples());
+                line.record(stopped, Some(played))
+            });
+            if record.is_some() {
+                return record;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> MediaTime {
+        MediaTime::from_ms(ms)
+    }
+
+    fn line(text: &str) -> NewLine {
+        NewLine { text: text.to_owned(), interruptible: true, question: false }
+    }
+
+    #[test]
+    fn what_was_heard_is_what_is_recorded() {
+        let config = TurnConfig::default();
+        let mut lines = Lines::default();
+        let latency = TurnLatency { decided: Some(ms(1_000)), ..TurnLatency::default() };
+        let first = lines.say(ms(1_000), line("one two three four"), "ask", Some(latency)).unwrap();
+        let second = lines.say(ms(1_000), line("five six"), "ask", None).unwrap();
+        lines.ready(ms(1_001), first, Some(16_000));
+        lines.started(first, ms(1_020));
+        assert!(lines.stop(ms(1_500), &config));
+        let cut = lines.ended(PlayoutEvent::Cut { utterance: first, played: 8_000, at: ms(1_520) });
+        let record = cut.record.unwrap();
+        assert_eq!(record.text, "one two");
+        assert_eq!(record.intended.as_deref(), Some("one two three four"));
+        assert!(record.interrupted);
+        assert_eq!((record.began, record.ended), (ms(1_020), ms(1_520)));
+        let latency = record.latency.unwrap();
+        assert_eq!((latency.first_audio, latency.first_packet), (Some(ms(1_001)), Some(ms(1_020))));
+        assert_eq!(lines.ended(PlayoutEvent::Cut { utterance: second, played: 0, at: ms(1_520) }), Ended::default());
+        assert!(!lines.any());
+    }
+
+    #[test]
+    fn a_stop_that_nobody_confirms_is_taken_for_granted() {
+        let config = TurnConfig::default();
+        let mut lines = Lines::default();
+        let id = lines.say(ms(0), line("one two three four"), "ask", None).unwrap();
+        lines.ready(ms(0), id, Some(16_000));
+        lines.started(id, ms(0));
+        lines.stop(ms(500), &config);
+        assert_eq!(lines.deadline(&config), Some(ms(2_000)));
+        assert_eq!(lines.unconfirmed(ms(1_999)), None);
+        assert_eq!(lines.unconfirmed(ms(2_000)).unwrap().text, "one two");
+        assert_eq!(lines.deadline(&config), None);
+    }
+
+    #[test]
+    fn a_line_that_never_begins_or_never_ends_is_overdue() {
+        let config = TurnConfig::default();
+        let mut lines = Lines::default();
+        let id = lines.say(ms(0), line("hello"), "ask", None).unwrap();
+        assert_eq!(lines.overdue(ms(4_999), &config), None);
+        assert_eq!(lines.overdue(ms(5_000), &config), Some((id, false)));
+        lines.ready(ms(100), id, Some(16_000));
+        lines.started(id, ms(200));
+        assert_eq!(lines.deadline(&config), Some(ms(2_700)));
+        assert_eq!(lines.overdue(ms(2_700), &config), Some((id, true)));
+    }
+}

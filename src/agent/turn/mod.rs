@@ -1,0 +1,14 @@
+//! Who speaks: the floor, the end of the caller's turn, interruptions, and the agent's lines until they were heard.
+
+mod barge_in;
+mod endpoint;
+mod floor;
+mod heard;
+mod hearing;
+mod lines;
+
+pub(crate) use barge_in::{continues, interrupts_at};
+pub(crate) use endpoint::{Progress, decide_at, wait_ms};
+pub use floor::Floor;
+pub(crate) use hearing::{CallerTurn, Hearing, Voice};
+pub(crate) use lines::{Ended, Lines, NewLine};
