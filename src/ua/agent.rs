@@ -11,7 +11,7 @@ use super::inbound::{self, IncomingCall};
 use super::outbound::OutgoingCall;
 use super::registration::{self, Keeper, RegistrationState, RegistrationStatus};
 use super::resolve::{Locator, Resolver};
-use super::socket::{Dropped, GatedSocket, source_address};
+use super::socket::{Dropped, DroppedDatagrams, GatedSocket, source_address};
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog_layer::DialogLayer;
@@ -23,7 +23,6 @@ use rsipstack::transport::udp::UdpConnection;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -207,10 +206,9 @@ impl UserAgent {
         self.core.admission.set_closed(draining);
     }
 
-    /// Datagrams dropped since the start: from strangers, for coming too fast, for not being SIP.
-    pub fn dropped(&self) -> (u64, u64, u64) {
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        (count(&self.dropped.strangers), count(&self.dropped.too_fast), count(&self.dropped.malformed))
+    /// What was dropped at the socket since the start.
+    pub fn dropped(&self) -> DroppedDatagrams {
+        self.dropped.counts()
     }
 
     /// Stops: takes no more calls, takes the registrations back (for at most three seconds), closes the socket. Calls that

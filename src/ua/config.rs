@@ -111,11 +111,11 @@ impl Config {
     /// Checks what can be checked without the network.
     ///
     /// # Errors
-    /// [`UaError::Config`] naming the key, or [`UaError::Header`] for a User-Agent that cannot be sent.
+    /// [`UaError::Config`] naming the key.
     pub fn check(&self) -> Result<(), UaError> {
         self.networks()?;
-        if let Some(agent) = &self.user_agent {
-            super::headers::checked("User-Agent-Text", agent)?;
+        if self.user_agent.as_ref().is_some_and(|agent| agent.chars().any(char::is_control)) {
+            return fault("sip.user_agent", "has a control character");
         }
         let mut names = std::collections::BTreeSet::new();
         let mut name_is_new = |key: &str, name: &str| {
@@ -240,6 +240,6 @@ mod tests {
         assert!(read("[[trunks]]\nname = 'a'\naddress = 'a b'").unwrap_err().starts_with("sip.trunks[0].address"));
         let twice = "[[trunks]]\nname = 'a'\naddress = 'x'\n[[trunks]]\nname = 'a'\naddress = 'y'";
         assert!(read(twice).unwrap_err().contains("used twice"));
-        assert!(read("user_agent = \"a\\r\\nb\"").is_err());
+        assert!(read("user_agent = \"a\\r\\nb\"").unwrap_err().starts_with("sip.user_agent"));
     }
 }

@@ -144,6 +144,22 @@ pub(super) struct Flags {
     pub theirs: AtomicBool,
 }
 
+/// A flag that falls when whoever raised it is done or gives up.
+struct Raised<'a>(&'a AtomicBool);
+
+impl<'a> Raised<'a> {
+    fn new(flag: &'a AtomicBool) -> Self {
+        flag.store(true, Ordering::Release);
+        Self(flag)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
 struct Call {
     id: String,
     stack: InviteDialog,
@@ -260,14 +276,16 @@ impl DialogControl {
     /// [`UaError::WrongState`] before the answer, [`UaError::Refused`], [`UaError::NoResponse`].
     pub async fn reinvite(&self, offer: String) -> Result<Vec<u8>, UaError> {
         self.up()?;
-        self.call.flags.ours.store(true, Ordering::Release);
+        let _under_way = Raised::new(&self.call.flags.ours);
         let sent =
             self.call.stack.reinvite_with_glare_retry(Some(vec![headers::sdp_type()]), Some(offer.into_bytes()), 3);
         let result = final_response(tokio::time::timeout(REQUEST_PATIENCE, sent).await);
-        self.call.flags.ours.store(false, Ordering::Release);
-        match headers::body(&result.as_ref().map_or_else(|_| Vec::new().into(), |r| r.headers.clone()), &result?.body) {
+        let response = result?;
+        match headers::body(&response.headers, &response.body) {
             headers::Body::Sdp(sdp) => Ok(sdp),
-            _ => Err(UaError::Stack("the answer to the re-INVITE has no session description".to_owned())),
+            headers::Body::None | headers::Body::Other(_) => {
+                Err(UaError::Stack("the answer to the re-INVITE has no session description".to_owned()))
+            }
         }
     }
 

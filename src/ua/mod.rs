@@ -33,3 +33,4 @@ pub use error::UaError;
 pub use inbound::IncomingCall;
 pub use outbound::OutgoingCall;
 pub use registration::{RegistrationFailure, RegistrationState, RegistrationStatus};
+pub use socket::DroppedDatagrams;

@@ -31,6 +31,27 @@ pub(super) struct Dropped {
     pub malformed: AtomicU64,
 }
 
+/// Datagrams dropped since the start, before they were answered or even understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DroppedDatagrams {
+    /// From addresses that may not talk to us.
+    pub strangers: u64,
+    /// Beyond the rate at which requests are taken.
+    pub too_fast: u64,
+    /// Not SIP, or too large.
+    pub malformed: u64,
+}
+
+impl Dropped {
+    pub fn counts(&self) -> DroppedDatagrams {
+        DroppedDatagrams {
+            strangers: self.strangers.load(Ordering::Relaxed),
+            too_fast: self.too_fast.load(Ordering::Relaxed),
+            malformed: self.malformed.load(Ordering::Relaxed),
+        }
+    }
+}
+
 pub(super) struct GatedSocket {
     socket: tokio::net::UdpSocket,
     gate: Arc<Gate>,
@@ -62,7 +83,7 @@ impl GatedSocket {
         Self { socket, gate, dropped, bucket }
     }
 
-    /// The length of the datagram in `packet` that the stack is to see.
+    /// The stack is to see this datagram.
     fn passes(&self, packet: &[u8], from: SocketAddr) -> bool {
         if self.gate.trust(from.ip()) == Trust::Stranger {
             self.dropped.strangers.fetch_add(1, Ordering::Relaxed);

@@ -97,7 +97,7 @@ async fn strangers_get_no_answer_of_any_kind() {
         stranger.send(agent.local_addr(), &text).await;
     }
     stranger.silence().await;
-    assert_eq!(agent.dropped().0, 6);
+    assert_eq!(agent.dropped().strangers, 6);
     assert!(calls.try_recv().is_err());
     friend.send(agent.local_addr(), &friend.request("OPTIONS", "f1", "", "")).await;
     assert_eq!(status(&friend.final_response().await), 200);
