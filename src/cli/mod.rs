@@ -4,6 +4,9 @@
 //! 2 the command line could not be understood.
 
 mod check;
+mod lines;
+pub mod phone;
+mod report;
 
 use crate::settings::{Log, LogFormat, Settings};
 use anyhow::Context;
@@ -39,6 +42,8 @@ enum Command {
     /// Say whether this configuration works on this machine, and what to do where it does not.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Args),
+    /// Place or take calls as a test telephone: speak, press keys, record, and measure the response gaps on the RTP.
+    Phone(Box<phone::Args>),
 }
 
 /// Runs the program.
@@ -62,12 +67,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         // The doctor's report is the output: what the rooms log besides is of interest only when asked for.
         Command::Check(_) if cli.log.is_none() => log.filter = "off".into(),
+        // So is the telephone's: its lines are the conversation.
+        Command::Phone(_) if cli.log.is_none() => log.filter = "warn".into(),
         _ => log.filter = cli.log.unwrap_or(log.filter),
     }
     begin_log(&log)?;
     let runtime = || tokio::runtime::Runtime::new().context("cannot start the runtime");
     match cli.command {
         Command::Check(args) => runtime()?.block_on(check::run(args, loaded)),
+        Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
     }
 }
 

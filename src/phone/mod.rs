@@ -5,10 +5,11 @@
 //!
 //! # What is measured, exactly
 //!
-//! *Time.* Every packet is stamped with the monotonic clock of this process: one that is sent just after `send` returned, one
-//! that is received just after `recv` returned. Sample `k` of a packet has the packet's time and `k / 16000` s, in both
-//! directions. So a gap is what one reads off a capture of the two RTP streams, or off the stereo recording that the telephone
-//! makes. A real telephone adds its own 20 ms of packetisation and its jitter buffer; they are the telephone's, not the agent's.
+//! *Time.* Every packet is stamped with the monotonic clock of this process: one that is sent just before `send` is called, one
+//! that is received just after `recv` returned, so that delays of the machine lengthen a gap and never shorten it. Sample `k` of
+//! a packet has the packet's time and `k / 16000` s, in both directions. So a gap is what one reads off a capture of the two RTP
+//! streams, or off the stereo recording that the telephone makes. A real telephone adds its own 20 ms of packetisation and its
+//! jitter buffer; they are the telephone's, not the agent's.
 //!
 //! *Audible.* What comes in is decoded and cut into pieces of 5 ms. A piece is audible when its level is at least
 //! [`AUDIBLE_DBFS`](crate::audio::level::AUDIBLE_DBFS) (RMS of its samples against full scale). The agent *starts to speak* with the first
@@ -31,6 +32,7 @@
 mod audible;
 mod ear;
 mod error;
+mod handset;
 mod measure;
 mod mouth;
 mod record;
@@ -42,6 +44,7 @@ mod utterance;
 pub use audible::{AUDIBLE_AMPLITUDE, BRIDGE, PIECE_SAMPLES, Piece, Spurt, SpurtFinder};
 pub use ear::HeardStats;
 pub use error::PhoneError;
+pub use handset::{Config, End, Extension, Handset, HeldCall, failed_call};
 pub use measure::{STOP_SILENCE, Said, Turn, measure, percentile};
 pub use record::{Recording, Track};
 pub use report::{

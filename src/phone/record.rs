@@ -1,6 +1,7 @@
 //! The call as it was said and heard at the telephone: stereo, left the caller, right the agent.
 
-use crate::audio::SAMPLE_RATE_HZ;
+use crate::audio::wav::StereoWriter;
+use crate::audio::{AudioError, SAMPLE_RATE_HZ};
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,29 +49,14 @@ impl Recording {
     /// Writes a stereo WAV file, 16 kHz and 16 bit, from `from` on (the answer).
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn write(&self, path: &Path, from: Duration) -> std::io::Result<()> {
-        let spec = hound::WavSpec {
-            channels: 2,
-            sample_rate: SAMPLE_RATE_HZ,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
+    /// A file that cannot be written, by name.
+    pub fn write(&self, path: &Path, from: Duration) -> Result<(), AudioError> {
         let skip = (from.as_secs_f64() * f64::from(SAMPLE_RATE_HZ)) as usize;
-        let (left, right) = (&self.said.samples, &self.heard.samples);
-        let at = |side: &[i16], i: usize| side.get(i).copied().unwrap_or(0);
-        let write = || {
-            let mut file = hound::WavWriter::create(path, spec)?;
-            for i in skip..left.len().max(right.len()) {
-                file.write_sample(at(left, i))?;
-                file.write_sample(at(right, i))?;
-            }
-            file.finalize()
-        };
-        write().map_err(|error| match error {
-            hound::Error::IoError(error) => error,
-            other => std::io::Error::other(other),
-        })
+        let left = self.said.samples.get(skip..).unwrap_or(&[]);
+        let right = self.heard.samples.get(skip..).unwrap_or(&[]);
+        let mut writer = StereoWriter::create(path)?;
+        writer.push(left, right)?;
+        writer.finish()
     }
 }
 

@@ -228,6 +228,9 @@ pub struct Report {
     pub version: u32,
     /// The command that measured.
     pub command: String,
+    /// What the callers said, where a bench chose it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub material: Option<String>,
     /// What the figures mean.
     pub definition: Definition,
     /// Where it was measured.

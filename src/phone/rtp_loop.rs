@@ -340,8 +340,9 @@ impl Talk {
         }
         let outgoing = self.mouth.next();
         self.late_max = self.late_max.max(Instant::now().saturating_duration_since(due));
-        let sent = stream.send(&self.socket, &outgoing);
+        // Before sending: on a loaded machine the thread may be put aside within the call, and the gap is not to profit.
         let at = self.origin.elapsed();
+        let sent = stream.send(&self.socket, &outgoing);
         self.packets_sent += u64::from(sent);
         if let (Some(track), Outgoing::Audio(samples)) = (&mut stream.said_track, &outgoing) {
             track.place(at, &samples[..]);

@@ -100,6 +100,13 @@ impl Script {
         self
     }
 
+    /// The same with another [`LINGER`].
+    #[must_use]
+    pub fn with_linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
     /// The call was answered at `at`: what is waited for counts from there.
     pub fn answered(&mut self, at: Duration) {
         self.began = at;

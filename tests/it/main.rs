@@ -3,6 +3,7 @@
 mod architecture;
 mod llm_openai;
 mod media_ports;
+mod phone_call;
 mod phone_rtp;
 mod server;
 mod settings;
