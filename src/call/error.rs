@@ -1,0 +1,35 @@
+//! Why a call could not be.
+
+/// Errors of the call room.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No such flow.
+    #[error("there is no flow '{name}'; known flows: {known}")]
+    UnknownFlow {
+        /// The name asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// As many calls as permitted are up.
+    #[error("all {max} permitted calls are in use (calls.max_calls)")]
+    Full {
+        /// The limit.
+        max: usize,
+    },
+    /// The process is on its way out.
+    #[error("tipring is draining: no new calls")]
+    Draining,
+    /// Media could not be set up.
+    #[error(transparent)]
+    Media(#[from] crate::media::MediaError),
+    /// The descriptions did not fit.
+    #[error(transparent)]
+    Sdp(#[from] crate::sdp::SdpError),
+    /// Signalling failed.
+    #[error(transparent)]
+    Signalling(#[from] crate::ua::UaError),
+    /// An engine could not be opened.
+    #[error(transparent)]
+    Engine(#[from] crate::speech::EngineError),
+}

@@ -1,0 +1,161 @@
+//! Keeps the book of one call: what the agent reports becomes the record.
+
+use super::event::LiveKind;
+use crate::agent::AgentEvent;
+use crate::id::CallId;
+use crate::pii;
+use crate::record::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
+use crate::speech::EngineKind;
+use time::OffsetDateTime;
+
+/// The growing record of a call.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    record: CallRecord,
+}
+
+impl Ledger {
+    /// Opens the book when the INVITE arrives or is sent.
+    pub(super) fn open(id: CallId, direction: Direction, party: CallParty, flow: &str, began: OffsetDateTime) -> Self {
+        Self {
+            record: CallRecord {
+                version: RECORD_VERSION,
+                id,
+                direction,
+                party,
+                flow: flow.to_owned(),
+                began,
+                answered: None,
+                ended: began,
+                duration_ms: 0,
+                // Replaced when the call ends; a book that was never closed failed.
+                end_reason: EndReason::Failed { why: "the call was never closed".into() },
+                last_state: None,
+                disposition: None,
+                slots: std::collections::BTreeMap::new(),
+                turns: Vec::new(),
+                engines: EngineNames::default(),
+                media: MediaReport::default(),
+                recording: None,
+                recording_frames_dropped: 0,
+            },
+        }
+    }
+
+    /// The call.
+    pub(super) fn id(&self) -> CallId {
+        self.record.id
+    }
+
+    /// The call was answered.
+    pub(super) fn answered(&mut self, at: OffsetDateTime, recording: Option<String>) {
+        self.record.answered = Some(at);
+        self.record.recording = recording;
+    }
+
+    /// The SIP Call-ID became known after the book was opened (calls that we place).
+    pub(super) fn sip_call_id(&mut self, id: &str) {
+        self.record.party.sip_call_id = id.to_owned();
+    }
+
+    /// An engine served for the first time.
+    pub(super) fn served(&mut self, kind: EngineKind, name: String) {
+        let names = match kind {
+            EngineKind::Vad => &mut self.record.engines.vad,
+            EngineKind::Asr => &mut self.record.engines.asr,
+            EngineKind::Tts => &mut self.record.engines.tts,
+            EngineKind::Llm => &mut self.record.engines.llm,
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+
+    /// Enters what the agent reports, masked, and gives what may be shown to those who watch.
+    pub(super) fn enter(&mut self, event: AgentEvent) -> LiveKind {
+        let event = match event {
+            AgentEvent::Turn(mut turn) => {
+                turn.text = pii::mask_text(&turn.text);
+                turn.intended = turn.intended.as_deref().map(pii::mask_text);
+                turn.dtmf = mask_keys(&turn.dtmf);
+                self.record.turns.push(turn.clone());
+                AgentEvent::Turn(turn)
+            }
+            AgentEvent::Hearing { text } => AgentEvent::Hearing { text: pii::mask_text(&text) },
+            AgentEvent::Slot { name, value } => {
+                let value = pii::mask_text(&value);
+                self.record.slots.insert(name.clone(), value.clone());
+                AgentEvent::Slot { name, value }
+            }
+            AgentEvent::State { state } => {
+                self.record.last_state = Some(state.clone());
+                AgentEvent::State { state }
+            }
+            AgentEvent::Disposition(disposition) => {
+                self.record.disposition = Some(disposition.clone());
+                AgentEvent::Disposition(disposition)
+            }
+        };
+        LiveKind::Agent(event)
+    }
+
+    /// Closes the book.
+    pub(super) fn close(mut self, reason: EndReason, ended: OffsetDateTime, media: MediaReport) -> CallRecord {
+        self.record.ended = ended;
+        self.record.duration_ms =
+            self.record.answered.map_or(0, |at| u64::try_from((ended - at).whole_milliseconds()).unwrap_or(0));
+        self.record.end_reason = reason;
+        self.record.media = media;
+        self.record
+    }
+}
+
+/// A single key is a menu choice; a longer string may be a number that identifies somebody.
+fn mask_keys(keys: &str) -> String {
+    if keys.chars().count() <= 2 { keys.to_owned() } else { "•".repeat(keys.chars().count()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::MediaTime;
+    use crate::record::{Speaker, TurnRecord};
+
+    fn turn(text: &str, dtmf: &str) -> AgentEvent {
+        AgentEvent::Turn(TurnRecord {
+            speaker: Speaker::Caller,
+            text: text.into(),
+            intended: None,
+            state: "s".into(),
+            began: MediaTime::ZERO,
+            ended: MediaTime::from_ms(900),
+            confidence: Some(1.0),
+            interrupted: false,
+            dtmf: dtmf.into(),
+            latency: None,
+        })
+    }
+
+    #[test]
+    fn what_leaves_the_call_is_masked() {
+        let mut ledger = Ledger::open(
+            CallId::from_parts(0, 1),
+            Direction::Inbound,
+            CallParty::default(),
+            "f",
+            OffsetDateTime::UNIX_EPOCH,
+        );
+        ledger.enter(turn("my number is 13912345678", "4111#"));
+        ledger.served(EngineKind::Tts, "flite".into());
+        ledger.served(EngineKind::Tts, "flite".into());
+        let record = ledger.close(
+            EndReason::Completed,
+            OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(3),
+            MediaReport::default(),
+        );
+        let written = serde_json::to_string(&record).expect("a record is plain data");
+        assert!(!written.contains("13912345678") && !written.contains("4111"), "{written}");
+        assert_eq!(record.engines.tts, ["flite"]);
+        assert_eq!(record.duration_ms, 0, "never answered");
+    }
+}
