@@ -1,1 +1,316 @@
-//! Builds every part and joins them.
+//! Builds every part and joins them. The only place that knows all rooms.
+
+use crate::agent::Flow;
+use crate::call::{self, CallEvent, CallPlan, Calls, FlowBook, LiveEvent};
+use crate::engine;
+use crate::id::CallId;
+use crate::media::MediaServer;
+use crate::metrics::Metrics;
+use crate::record::CallRecord;
+use crate::server::{self, ActiveCall, Registration, Server};
+use crate::settings::Settings;
+use crate::speech::SpeechRequest;
+use crate::store::Store;
+use crate::ua::{RegistrationState, UserAgent};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Calls in that may wait to be looked at; one more is refused by the user agent.
+const CALLS_IN: usize = 64;
+/// Records on their way to the store; an ending call waits when they are full.
+const RECORDS: usize = 256;
+/// The flows that are compiled in.
+const SHIPPED: [(&str, &str); 1] = [("welcome", include_str!("../sip-config/flows/welcome.toml"))];
+
+/// The running server.
+pub struct Tipring {
+    ua: UserAgent,
+    calls: Calls,
+    store: Store,
+    metrics: Metrics,
+    http: Option<SocketAddr>,
+    stop: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Tipring {
+    /// Starts everything that the settings ask for; the HTTP API too.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        Self::build(settings, true).await
+    }
+
+    /// Starts everything but the HTTP API: for commands that place a call and end.
+    pub async fn start_without_http(settings: Settings) -> anyhow::Result<Self> {
+        Self::build(settings, false).await
+    }
+
+    async fn build(settings: Settings, with_http: bool) -> anyhow::Result<Self> {
+        let metrics = Metrics::new();
+        let engines = engines(&settings.engine).await?;
+        let flows = flows(settings.calls.flows_dir.as_deref())?;
+        for name in std::iter::once(&settings.calls.default_flow).chain(settings.calls.routes.iter().map(|r| &r.flow)) {
+            flows.get(name).context("calls.default_flow and calls.routes name flows")?;
+        }
+        prepare(&flows, &engines).await;
+
+        let store = Store::open(&settings.store, &settings.data_dir.0, &metrics)?;
+        let media = MediaServer::start(&settings.media, &metrics)?;
+        let (calls_in, incoming) = mpsc::channel(CALLS_IN);
+        let ua = UserAgent::start(settings.sip, calls_in).await?;
+        let admission = ua.admission().clone();
+        admission.set_limit(settings.calls.max_calls);
+        let (records, record_receiver) = mpsc::channel(RECORDS);
+        let calls = Calls::new(call::Parts {
+            config: settings.calls,
+            turn: settings.turn,
+            ua: ua.clone(),
+            media,
+            engines,
+            flows,
+            metrics: metrics.clone(),
+            records,
+            admission,
+        })
+        .context("cannot start the speech threads")?;
+
+        let stop = CancellationToken::new();
+        let mut tasks = vec![
+            tokio::spawn(take_calls(incoming, calls.clone())),
+            tokio::spawn(keep_records(record_receiver, store.clone())),
+            tokio::spawn(count_registrations(ua.clone(), metrics.clone(), stop.clone())),
+        ];
+        let mut http = None;
+        if with_http {
+            let view = Arc::new(View { calls: calls.clone(), ua: ua.clone() });
+            let parts = server::Parts { view, store: store.clone(), metrics: metrics.clone() };
+            let server = Server::bind(&settings.http, parts).await?;
+            http = Some(server.address());
+            let stop = stop.clone();
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = server.run(stop).await {
+                    tracing::error!(%error, "the HTTP API ended");
+                }
+            }));
+        }
+        Ok(Self { ua, calls, store, metrics, http, stop, tasks })
+    }
+
+    /// Where SIP listens.
+    pub fn sip_addr(&self) -> SocketAddr {
+        self.ua.local_addr()
+    }
+
+    /// Where the HTTP API listens.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The user agent.
+    pub fn ua(&self) -> &UserAgent {
+        &self.ua
+    }
+
+    /// The calls.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<LiveEvent> {
+        self.calls.events()
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The records.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Places a call; the receiver gets its record when it is over and durable.
+    pub fn place_call(
+        &self,
+        target: &str,
+        account: Option<&str>,
+        plan: CallPlan,
+    ) -> anyhow::Result<(CallId, oneshot::Receiver<Arc<CallRecord>>)> {
+        Ok(self.calls.place(target, account, plan)?)
+    }
+
+    /// Takes no new calls, waits at most `grace` for those that are up, ends the rest, unregisters, closes the store.
+    pub async fn shutdown(self, grace: Duration) {
+        self.ua.set_draining(true);
+        self.calls.drain(grace).await;
+        self.ua.shutdown().await;
+        self.stop.cancel();
+        let store = self.store;
+        // Ends when the last record before it is on disk.
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        if let Err(error) = closed {
+            tracing::error!(%error, "the store did not close");
+        }
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// Engines by configuration. What is missing but has a substitute is a warning; a kind without any is an error.
+async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
+    let (config, handle) = (config.clone(), tokio::runtime::Handle::current());
+    // Opening libraries and models takes its time.
+    let built = tokio::task::spawn_blocking(move || engine::Engines::build(&config, &handle)).await?;
+    let (engines, warnings) = built?;
+    for warning in warnings {
+        tracing::warn!(engine = %warning.engine, "{}", warning.what);
+    }
+    let engine::Engines { vad, asr, tts, llm, .. } = engines;
+    Ok(call::Engines { vad, asr, tts, llm })
+}
+
+/// The shipped flows, then those of the folder, which may replace them.
+pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
+    let book = FlowBook::default();
+    for (name, text) in SHIPPED {
+        book.put(name, Arc::new(Flow::parse(text, &format!("{name}.toml"))?));
+    }
+    let Some(dir) = dir else { return Ok(book) };
+    let entries = std::fs::read_dir(dir)
+        .with_context(|| format!("calls.flows_dir = {}: the folder cannot be read", dir.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+        {
+            book.put(name, Arc::new(Flow::load(&path)?));
+        }
+    }
+    Ok(book)
+}
+
+/// Compiles what the flows expect and renders their fixed lines, so that no call waits for it.
+async fn prepare(flows: &FlowBook, engines: &call::Engines) {
+    let (flows, engines) = (flows.all(), engines.clone());
+    let done = tokio::task::spawn_blocking(move || {
+        for flow in flows {
+            let mut unheard = std::collections::BTreeSet::new();
+            for what in flow.expectations() {
+                match engines.asr.prepare(&what) {
+                    Ok(words) => unheard.extend(words),
+                    Err(error) => tracing::warn!(flow = flow.name(), %error, "a state's phrases cannot be prepared"),
+                }
+            }
+            if !unheard.is_empty() {
+                let words: Vec<_> = unheard.into_iter().collect();
+                tracing::warn!(flow = flow.name(), words = %words.join(" "), "the recogniser does not know these words");
+            }
+            for text in flow.fixed_lines(&BTreeMap::new()) {
+                let line = SpeechRequest {
+                    text,
+                    language: flow.language().clone(),
+                    voice: flow.voice().map(str::to_owned),
+                };
+                if let Err(error) = engines.tts.prepare(&line) {
+                    tracing::warn!(flow = flow.name(), %error, "a fixed line cannot be rendered");
+                }
+            }
+        }
+    })
+    .await;
+    if let Err(error) = done {
+        tracing::error!(%error, "the flows could not be prepared");
+    }
+}
+
+async fn take_calls(mut incoming: mpsc::Receiver<crate::ua::IncomingCall>, calls: Calls) {
+    while let Some(call) = incoming.recv().await {
+        calls.accept(call);
+    }
+}
+
+/// Joins the calls to the store.
+async fn keep_records(mut events: mpsc::Receiver<CallEvent>, store: Store) {
+    while let Some(event) = events.recv().await {
+        let kept = match event {
+            CallEvent::Started { id, direction, began } => store.begin(id, direction, began).await,
+            CallEvent::Recording { id, tap } => store.record(id, Box::new(tap)).await,
+            CallEvent::Ended { record, durable } => match store.finish(record).await {
+                Ok(done) => {
+                    // Other calls' records must not wait for this one.
+                    tokio::spawn(async move {
+                        let result = match done.await {
+                            Ok(result) => result.map_err(|error| error.to_string()),
+                            Err(_) => Err("the disk thread ended".into()),
+                        };
+                        let _ = durable.send(result);
+                    });
+                    Ok(())
+                }
+                Err(error) => {
+                    let _ = durable.send(Err(error.to_string()));
+                    Ok(())
+                }
+            },
+        };
+        if let Err(error) = kept {
+            tracing::error!(%error, "the store took no notice of a call");
+        }
+    }
+}
+
+async fn count_registrations(ua: UserAgent, metrics: Metrics, stop: CancellationToken) {
+    let mut changes = ua.watch_registrations();
+    loop {
+        for status in changes.borrow_and_update().iter() {
+            metrics.registration(&status.account, matches!(status.state, RegistrationState::Registered { .. }));
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// What the server may see.
+struct View {
+    calls: Calls,
+    ua: UserAgent,
+}
+
+impl server::View for View {
+    fn active(&self) -> Vec<ActiveCall> {
+        self.calls.active()
+    }
+
+    fn draining(&self) -> bool {
+        self.calls.draining()
+    }
+
+    fn registrations(&self) -> Vec<Registration> {
+        let registrations = self.ua.registrations();
+        registrations
+            .into_iter()
+            .map(|status| Registration {
+                registered: matches!(status.state, RegistrationState::Registered { .. }),
+                status: standing(&status.state),
+                account: status.account,
+            })
+            .collect()
+    }
+}
+
+fn standing(state: &RegistrationState) -> String {
+    match state {
+        RegistrationState::Trying => "trying".into(),
+        RegistrationState::Registered { expires_s } => format!("registered for {expires_s} s"),
+        RegistrationState::Failed { why } => why.to_string(),
+        RegistrationState::Stopped => "stopped".into(),
+    }
+}

@@ -7,6 +7,7 @@ mod check;
 mod lines;
 pub mod phone;
 mod report;
+mod serve;
 
 use crate::settings::{Log, LogFormat, Settings};
 use anyhow::Context;
@@ -44,6 +45,9 @@ enum Command {
     Check(check::Args),
     /// Place or take calls as a test telephone: speak, press keys, record, and measure the response gaps on the RTP.
     Phone(Box<phone::Args>),
+    /// Answer and place calls until told to stop.
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::Args),
 }
 
 /// Runs the program.
@@ -76,6 +80,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Check(args) => runtime()?.block_on(check::run(args, loaded)),
         Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
+        Command::Serve(args) => runtime()?.block_on(serve::run(args, loaded?)),
     }
 }
 

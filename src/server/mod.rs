@@ -22,7 +22,8 @@ mod view;
 
 pub use config::Config;
 pub use error::{ApiError, ServerError};
-pub use view::{ActiveCall, Registration, View};
+pub use crate::call::ActiveCall;
+pub use view::{Registration, View};
 
 use crate::metrics::Metrics;
 use crate::store::Store;

@@ -1,6 +1,7 @@
 //! The page that lists the calls: plain HTML, no script, fresh every few seconds.
 
-use super::view::{ActiveCall, Registration, Summary};
+use super::view::{Registration, Summary};
+use crate::call::ActiveCall;
 use std::borrow::Cow;
 use std::fmt::Write;
 use time::OffsetDateTime;

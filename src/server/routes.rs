@@ -1,7 +1,8 @@
 //! Paths and what they answer.
 
 use super::error::ApiError;
-use super::view::{ActiveCall, Registration, Summary, masked_record};
+use super::view::{Registration, Summary, masked_call, masked_record};
+use crate::call::ActiveCall;
 use super::{Parts, page};
 use crate::id::CallId;
 use axum::extract::rejection::QueryRejection;
@@ -30,7 +31,7 @@ impl State {
     }
 
     fn active(&self) -> Vec<ActiveCall> {
-        self.parts.view.active().into_iter().map(ActiveCall::masked).collect()
+        self.parts.view.active().into_iter().map(masked_call).collect()
     }
 
     fn recent(&self, limit: usize) -> Vec<Summary> {

@@ -1,5 +1,6 @@
 //! What the server is shown of the calls, and what it shows of them.
 
+use crate::call::ActiveCall;
 use crate::id::CallId;
 use crate::pii;
 use crate::record::{CallRecord, Direction, EndReason};
@@ -14,38 +15,6 @@ pub trait View: Send + Sync + 'static {
     fn draining(&self) -> bool;
     /// The accounts that are to be registered, and how they fare.
     fn registrations(&self) -> Vec<Registration>;
-}
-
-/// A call that is up or being set up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ActiveCall {
-    /// The call.
-    pub id: CallId,
-    /// Who placed it.
-    pub direction: Direction,
-    /// The From URI; masked when it is shown.
-    pub from: String,
-    /// The To URI; masked when it is shown.
-    pub to: String,
-    /// The flow.
-    pub flow: String,
-    /// The flow's state; empty before the answer.
-    pub state: String,
-    /// When it began.
-    #[serde(with = "time::serde::rfc3339")]
-    pub began: OffsetDateTime,
-    /// Milliseconds since the answer; none before it.
-    pub answered_ms: Option<u64>,
-}
-
-impl ActiveCall {
-    /// Itself, with masked addresses. Masking twice changes nothing.
-    #[must_use]
-    pub(super) fn masked(mut self) -> Self {
-        self.from = pii::mask_uri(&self.from);
-        self.to = pii::mask_uri(&self.to);
-        self
-    }
 }
 
 /// An account at a registrar.
@@ -110,4 +79,11 @@ fn masked_reason(reason: EndReason) -> EndReason {
         EndReason::Transferred { target } => EndReason::Transferred { target: pii::mask_number(&target) },
         other => other,
     }
+}
+
+/// A call that is up, with masked addresses. Masking twice changes nothing.
+pub(super) fn masked_call(mut call: ActiveCall) -> ActiveCall {
+    call.from = pii::mask_uri(&call.from);
+    call.to = pii::mask_uri(&call.to);
+    call
 }

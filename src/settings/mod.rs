@@ -10,7 +10,7 @@ mod layers;
 
 pub use error::SettingsError;
 
-use crate::{media, server, store};
+use crate::{agent, call, engine, media, server, store, ua};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,16 @@ pub struct Settings {
     pub data_dir: DataDir,
     /// What is logged, and how.
     pub log: Log,
+    /// Signalling: where it listens, who may call, accounts and trunks.
+    pub sip: ua::Config,
     /// RTP ports and media threads.
     pub media: media::Config,
+    /// Which engines hear, speak and think.
+    pub engine: engine::Config,
+    /// Turn-taking.
+    pub turn: agent::TurnConfig,
+    /// How many calls, how long, which flow.
+    pub calls: call::Config,
     /// Where the HTTP API listens.
     pub http: server::Config,
     /// How records are kept.
@@ -97,6 +105,7 @@ impl Settings {
         let refuse = |section: &'static str| {
             move |why: &dyn std::fmt::Display| SettingsError::Refused { section, what: why.to_string() }
         };
+        self.sip.check().map_err(|e| refuse("sip")(&e))?;
         self.media.check().map_err(|e| refuse("media")(&e))?;
         self.http.validate().map_err(|e| refuse("http")(&e))?;
         Ok(())
