@@ -240,7 +240,7 @@ async fn keep_records(mut events: mpsc::Receiver<CallEvent>, store: Store) {
     while let Some(event) = events.recv().await {
         let kept = match event {
             CallEvent::Started { id, direction, began } => store.begin(id, direction, began).await,
-            CallEvent::Recording { id, tap } => store.record(id, Box::new(tap)).await,
+            CallEvent::Recording { id, tap } => store.record(id, tap).await,
             CallEvent::Ended { record, durable } => match store.finish(record).await {
                 Ok(done) => {
                     // Other calls' records must not wait for this one.

@@ -25,7 +25,7 @@ pub enum CallEvent {
         /// Which.
         id: CallId,
         /// Both channels, to be drained by the disk thread until they are closed.
-        tap: RecordingTap,
+        tap: Box<RecordingTap>,
     },
     /// It is over. It counts as ended once `durable` was answered.
     Ended {

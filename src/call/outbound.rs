@@ -3,8 +3,8 @@
 use super::calls::{ActiveCall, Shared};
 use super::error::CallError;
 use super::ledger::Ledger;
-use super::plan::CallPlan;
 use super::negotiate::Descriptions;
+use super::plan::CallPlan;
 use super::setup;
 use crate::agent::Flow;
 use crate::id::CallId;
@@ -78,9 +78,9 @@ async fn converse(
         Ok(answer) => answer,
         Err(reason) => return closed(ledger, reason),
     };
-    let started = descriptions.accept(&answer).and_then(|settled| {
-        Ok((reservation.start(settled.stream, shared.config.record)?, settled.on_hold))
-    });
+    let started = descriptions
+        .accept(&answer)
+        .and_then(|settled| Ok((reservation.start(settled.stream, shared.config.record)?, settled.on_hold)));
     let (media, on_hold) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -114,13 +114,8 @@ async fn invite(
     let address = SocketAddr::new(local_ip, reservation.rtp_addr().port());
     let mut descriptions = Descriptions::new(&shared.config.codecs, address);
     let offer = descriptions.offer();
-    let call = OutgoingCall {
-        target: target.to_owned(),
-        from_account: account,
-        caller_id: None,
-        headers: Vec::new(),
-        offer,
-    };
+    let call =
+        OutgoingCall { target: target.to_owned(), from_account: account, caller_id: None, headers: Vec::new(), offer };
     let dialog = shared.ua.invite(call).await?;
     ledger.sip_call_id(dialog.id());
     Ok((dialog, reservation, descriptions, ready))

@@ -84,8 +84,7 @@ impl Session {
         while let Some(action) = self.agent.poll() {
             match action {
                 Action::Say { utterance, text } => {
-                    let request =
-                        SpeechRequest { text, language: self.language.clone(), voice: self.voice.clone() };
+                    let request = SpeechRequest { text, language: self.language.clone(), voice: self.voice.clone() };
                     self.order(SpeechOrder::Say(Line { utterance, epoch: self.media.epoch(), request }));
                 }
                 Action::StopSpeaking => {
@@ -178,14 +177,18 @@ impl Session {
             }
             Some(DialogEvent::Dtmf(digit)) => Input::Dtmf(digit),
             Some(DialogEvent::TransferEnded { accepted, .. }) => Input::TransferEnded { accepted },
-            Some(DialogEvent::Progress { .. } | DialogEvent::Answered { .. } | DialogEvent::TransferProgress { .. }) => {
+            Some(
+                DialogEvent::Progress { .. } | DialogEvent::Answered { .. } | DialogEvent::TransferProgress { .. },
+            ) => {
                 return None;
             }
             Some(DialogEvent::Bye { .. }) => return Some(EndReason::PeerHungUp),
             Some(DialogEvent::Failed { status, reason }) => {
                 return Some(EndReason::Failed { why: format!("the dialog ended with {status} {reason}") });
             }
-            Some(DialogEvent::Ended(cause)) => return Some(EndReason::Failed { why: format!("the dialog ended: {cause:?}") }),
+            Some(DialogEvent::Ended(cause)) => {
+                return Some(EndReason::Failed { why: format!("the dialog ended: {cause:?}") });
+            }
             None => return Some(EndReason::Failed { why: "the dialog was lost".into() }),
         };
         self.agent.handle(self.media.now(), input);
@@ -221,7 +224,8 @@ impl Session {
         if !self.on_hold && self.media.silent_for_ms() > config.media_timeout_s.saturating_mul(1000) {
             return Some(EndReason::MediaTimeout);
         }
-        (self.media.now() > MediaTime::from_ms(config.max_duration_s.saturating_mul(1000))).then_some(EndReason::TooLong)
+        (self.media.now() > MediaTime::from_ms(config.max_duration_s.saturating_mul(1000)))
+            .then_some(EndReason::TooLong)
     }
 
     /// Ends the call: takes the last play-out report into the transcript, says goodbye to the peer, closes the book.

@@ -74,7 +74,7 @@ pub(super) async fn seat(
     let mut recording = None;
     if let Some(tap) = media.recording {
         recording = Some(format!("{id}.wav"));
-        if shared.records.send(CallEvent::Recording { id, tap }).await.is_err() {
+        if shared.records.send(CallEvent::Recording { id, tap: Box::new(tap) }).await.is_err() {
             recording = None;
         }
     }

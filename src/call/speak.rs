@@ -100,7 +100,14 @@ impl Speak {
 
 impl Voice {
     /// True when the line is wholly in the ring, or broke.
-    fn advance(&mut self, link: &mut SpeechLink, now: MediaTime, outbox: &mut Outbox, chain: &str, served: &mut String) -> bool {
+    fn advance(
+        &mut self,
+        link: &mut SpeechLink,
+        now: MediaTime,
+        outbox: &mut Outbox,
+        chain: &str,
+        served: &mut String,
+    ) -> bool {
         loop {
             if link.room() == 0 {
                 return false;

@@ -219,7 +219,8 @@ impl SpeechPool {
     /// Chooses the thread for a new call: the wake to give to its engines, and the seat to be taken with [`Self::seat`].
     pub(super) fn choose(&self) -> (usize, Wake) {
         let n = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len().max(1);
-        let wake = self.threads.get(n).map_or_else(|| Wake::noop().clone(), |t| Arc::new(Unpark(t.thread.clone())).into());
+        let wake =
+            self.threads.get(n).map_or_else(|| Wake::noop().clone(), |t| Arc::new(Unpark(t.thread.clone())).into());
         (n, wake)
     }
 

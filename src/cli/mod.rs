@@ -89,6 +89,11 @@ fn begin_log(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter).with_context(|| {
         format!("log.filter = '{}' cannot be read: write a level such as info, or info,tipring::ua=debug", log.filter)
     })?;
+    // The SIP stack logs whole messages, credentials included: only its warnings, unless it is named.
+    let filter = match "rsipstack=warn".parse() {
+        Ok(quiet) if !log.filter.contains("rsipstack") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => builder.init(),

@@ -20,9 +20,9 @@ mod page;
 mod routes;
 mod view;
 
+pub use crate::call::ActiveCall;
 pub use config::Config;
 pub use error::{ApiError, ServerError};
-pub use crate::call::ActiveCall;
 pub use view::{Registration, View};
 
 use crate::metrics::Metrics;

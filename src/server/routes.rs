@@ -2,8 +2,8 @@
 
 use super::error::ApiError;
 use super::view::{Registration, Summary, masked_call, masked_record};
-use crate::call::ActiveCall;
 use super::{Parts, page};
+use crate::call::ActiveCall;
 use crate::id::CallId;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State as Extract};
