@@ -22,7 +22,8 @@ ask() { chroot "$root" /usr/sbin/asterisk -C "/$etc/asterisk.conf" -rx "$1"; }
 fetch() {
   local mirror=${MIRROR:-}
   if [ -z "$mirror" ]; then
-    mirror=$(grep -rhoE 'https?://[^ ]+/debian/?' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1) || true
+    mirror=$(grep -rhE '^(deb|URIs:) ' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
+      grep -oE 'https?://[^ ]+/debian/?' | head -n 1) || true
   fi
   [ -n "$mirror" ] || die "no package mirror in /etc/apt: name one with MIRROR=http://..."
   command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
