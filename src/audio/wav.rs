@@ -1,17 +1,18 @@
 //! WAV files: any PCM in, 16 kHz mono out; and stereo recordings that survive the death of the process.
 
+use super::codec::Law;
 use super::{AudioError, SAMPLE_RATE_HZ, resample};
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Longest file that is read: four hours.
-const LONGEST_SECONDS: u64 = 4 * 3600;
+/// Largest file that is read: 1 GiB, nine hours of 16 kHz mono.
+const LARGEST_BYTES: u64 = 1 << 30;
 /// A recording's header is brought up to date after so many samples: one second.
 const FLUSH_SAMPLES: u32 = SAMPLE_RATE_HZ;
 
-/// Reads a WAV file: 8, 16, 24 or 32 bit integer or 32 bit float, any rate, any number of channels (mixed in equal parts).
+/// Reads a WAV file: 8, 16, 24 or 32 bit integer, 32 bit float, µ-law or A-law, any rate, any number of channels (mixed in equal parts).
 /// Returns samples at 16 kHz. A file that breaks off (its writer died) is read as far as it goes.
 ///
 /// # Errors
@@ -37,13 +38,21 @@ pub fn read_wav(path: &Path) -> Result<Vec<i16>, AudioError> {
 /// [`AudioError::Wav`] and [`AudioError::Rate`].
 pub fn read_wav_from(reader: impl Read) -> Result<Vec<i16>, AudioError> {
     let refused = |error: hound::Error| AudioError::Wav { what: explain(&error) };
-    let mut reader = WavReader::new(reader).map_err(refused)?;
+    let mut bytes = Vec::new();
+    reader
+        .take(LARGEST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| AudioError::Wav { what: format!("cannot be read: {error}") })?;
+    if bytes.len() as u64 > LARGEST_BYTES {
+        return Err(AudioError::Wav { what: "it is larger than 1 GiB; cut it".to_owned() });
+    }
+    if let Some(telephone) = Companded::find(&bytes) {
+        return telephone.read();
+    }
+    let mut reader = WavReader::new(bytes.as_slice()).map_err(refused)?;
     let spec = reader.spec();
     if spec.channels == 0 || spec.sample_rate == 0 {
         return Err(AudioError::Wav { what: "its header has no channels or no sample rate".to_owned() });
-    }
-    if u64::from(reader.duration()) / u64::from(spec.sample_rate) > LONGEST_SECONDS {
-        return Err(AudioError::Wav { what: "it is longer than four hours; cut it".to_owned() });
     }
     let mono = match spec.sample_format {
         SampleFormat::Float => mix(reader.samples::<f32>(), spec.channels),
@@ -54,6 +63,56 @@ pub fn read_wav_from(reader: impl Read) -> Result<Vec<i16>, AudioError> {
     }
     .map_err(refused)?;
     Ok(resample::to_i16(&resample::resample(&mono, spec.sample_rate, SAMPLE_RATE_HZ)?))
+}
+
+/// G.711 in a WAV file, as PBXs and SIP telephones keep their prompts and tones.
+struct Companded<'a> {
+    law: Law,
+    channels: u16,
+    rate_hz: u32,
+    data: &'a [u8],
+}
+
+impl<'a> Companded<'a> {
+    /// Walks the chunks; none if it is no WAV file or another encoding.
+    fn find(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.get(..4)? != b"RIFF" || bytes.get(8..12)? != b"WAVE" {
+            return None;
+        }
+        let number = |from: &[u8], at: usize| Some(u16::from_le_bytes(from.get(at..at + 2)?.try_into().ok()?));
+        let mut format = None;
+        let mut rest = bytes.get(12..)?;
+        loop {
+            let length = u32::from_le_bytes(rest.get(4..8)?.try_into().ok()?) as usize;
+            let body = rest.get(8..)?;
+            let chunk = body.get(..length).unwrap_or(body);
+            match rest.get(..4)? {
+                b"fmt " => {
+                    let law = match number(chunk, 0)? {
+                        6 => Law::A,
+                        7 => Law::Mu,
+                        _ => return None,
+                    };
+                    let rate_hz = u32::from_le_bytes(chunk.get(4..8)?.try_into().ok()?);
+                    format = Some((law, number(chunk, 2)?.max(1), rate_hz));
+                }
+                b"data" => return format.map(|(law, channels, rate_hz)| Self { law, channels, rate_hz, data: chunk }),
+                _ => {}
+            }
+            // Chunks are padded to even lengths.
+            rest = body.get(length.checked_add(length % 2)?..)?;
+        }
+    }
+
+    fn read(&self) -> Result<Vec<i16>, AudioError> {
+        let mut samples = vec![0; self.data.len()];
+        self.law.decode(self.data, &mut samples);
+        let mono: Vec<f32> = samples
+            .chunks_exact(usize::from(self.channels))
+            .map(|frame| frame.iter().map(|s| f32::from(*s)).sum::<f32>() / f32::from(self.channels) / 32_768.0)
+            .collect();
+        Ok(resample::to_i16(&resample::resample(&mono, self.rate_hz, SAMPLE_RATE_HZ)?))
+    }
 }
 
 /// The mean of the channels. Data that ends early ends the sound; not-a-number is silence.
@@ -224,6 +283,24 @@ mod tests {
                 let level = crate::audio::level::rms_dbfs(&samples[1000..7000]);
                 assert!((level + 9.03).abs() < 0.1, "{spec:?}: {level} dBFS");
             }
+        }
+    }
+
+    #[test]
+    fn telephone_prompts_in_g711_are_read() {
+        for (law, tag) in [(Law::A, 6u16), (Law::Mu, 7)] {
+            let tone: Vec<i16> = (0..4000).map(|n| (16_384.0 * (n as f32 * 0.3456).sin()) as i16).collect();
+            let mut data = vec![0; 4000];
+            law.encode(&tone, &mut data);
+            let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x12\0\0\0".to_vec();
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend([1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0]);
+            bytes.extend(b"fact\x04\0\0\0\xA0\x0F\0\0data\xA0\x0F\0\0");
+            bytes.extend(data);
+            let samples = read_wav_from(Cursor::new(bytes)).unwrap();
+            assert_eq!(samples.len(), 8000);
+            let level = crate::audio::level::rms_dbfs(&samples[1000..7000]);
+            assert!((level + 9.03).abs() < 0.1, "{law:?}: {level} dBFS");
         }
     }
 

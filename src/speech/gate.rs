@@ -18,7 +18,8 @@ pub struct GateConfig {
     /// Silence must last this long before the pause is announced, in ms. Stop consonants are shorter. It delays
     /// [`SpeechEdge::Paused`], not the time in it, and the wait for the end of a turn counts from that time.
     pub hangover_ms: u64,
-    /// An onset is put this much before the first speech frame, in ms: weak first consonants.
+    /// An onset is put this much before the first speech frame, in ms: weak first consonants. On labelled
+    /// speech the first speech frame lies 50 ms after the label in the median, with earshot.
     pub margin_ms: u64,
     /// The detector hears so much longer than the caller speaks, in ms; the end of speech is put back by it.
     pub tail_ms: u64,
@@ -26,7 +27,7 @@ pub struct GateConfig {
 
 impl Default for GateConfig {
     fn default() -> Self {
-        Self { on: 0.5, off: 0.35, min_speech_ms: 60, hangover_ms: 80, margin_ms: 20, tail_ms: 0 }
+        Self { on: 0.5, off: 0.35, min_speech_ms: 60, hangover_ms: 80, margin_ms: 40, tail_ms: 0 }
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
     fn speech_is_announced_when_sure_and_dated_back() {
         let got = edges(&GateConfig::default(), "0000000999999900000000");
         // Frame 7 is the first, frame 9 makes 60 ms; frame 13 is the last, frame 17 makes 80 ms of silence.
-        assert_eq!(got, [(9, SpeechEdge::Started { onset: ms(120) }), (17, SpeechEdge::Paused { last: ms(280) })]);
+        assert_eq!(got, [(9, SpeechEdge::Started { onset: ms(100) }), (17, SpeechEdge::Paused { last: ms(280) })]);
     }
 
     #[test]

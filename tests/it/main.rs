@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 
 mod architecture;
+mod audio_line;
 mod llm_openai;
 mod media_ports;
 mod phone_call;
@@ -13,4 +14,5 @@ mod sip_registration;
 mod sip_support;
 mod store;
 mod tts_lines;
+mod vad_corpus;
 mod vad_signals;

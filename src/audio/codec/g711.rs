@@ -2,14 +2,14 @@
 
 /// A companding law.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Law {
+pub(in crate::audio) enum Law {
     Mu,
     A,
 }
 
 impl Law {
     /// One character signal for each sample, as far as both slices go.
-    pub(super) fn encode(self, samples: &[i16], out: &mut [u8]) {
+    pub(in crate::audio) fn encode(self, samples: &[i16], out: &mut [u8]) {
         let encode = match self {
             Self::Mu => mu_from_linear,
             Self::A => a_from_linear,
@@ -20,7 +20,7 @@ impl Law {
     }
 
     /// One 16-bit sample for each character signal, as far as both slices go.
-    pub(super) fn decode(self, bytes: &[u8], out: &mut [i16]) {
+    pub(in crate::audio) fn decode(self, bytes: &[u8], out: &mut [i16]) {
         let decode = match self {
             Self::Mu => linear_from_mu,
             Self::A => linear_from_a,

@@ -10,7 +10,7 @@ pub use kind::CodecKind;
 
 use super::{HalfBandDown, HalfBandUp, Samples};
 use audio_codec::{Decoder as _, Encoder as _, g722};
-use g711::Law;
+pub(super) use g711::Law;
 
 /// Bytes of a 20 ms frame: all three codecs give 64 kbit/s.
 pub const FRAME_BYTES: usize = 160;

@@ -16,8 +16,8 @@ const SPEECH: f32 = 0.5;
 const SPEAKING: u32 = 3;
 /// No memory of speech is longer than this, in frames.
 const SPEAKING_MOST: u32 = 10;
-/// A suspicion that is not confirmed within so many frames (100 ms) was a vowel.
-const SUSPECTED_MOST: u32 = 5;
+/// A suspicion that is not confirmed within so many frames (80 ms) was a vowel.
+const SUSPECTED_MOST: u32 = 4;
 /// A suspicion of so many frames leaves an echo.
 const SUSPECTED_LEAST: u32 = 3;
 /// So many frames after a tone the network still hears it.
