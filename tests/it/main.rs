@@ -2,6 +2,7 @@
 
 mod architecture;
 mod audio_line;
+mod calls;
 mod llm_openai;
 mod media_ports;
 mod phone_call;
