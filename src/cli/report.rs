@@ -83,7 +83,8 @@ pub fn transcript(report: &Report) -> String {
             let _ = writeln!(text, "{:>9}  caller  {said}{heard}", "");
             let remarks = remarks(turn);
             if turn.agent_text.is_some() || !remarks.is_empty() || turn.gap_ms.is_some() {
-                let answer = turn.agent_text.as_deref().unwrap_or("");
+                let speaks = if turn.gap_ms.is_some() { "[speaks]" } else { "" };
+                let answer = turn.agent_text.as_deref().unwrap_or(speaks);
                 let remarks = if remarks.is_empty() { remarks } else { format!("   ({remarks})") };
                 let _ = writeln!(text, "{:>9}  agent   {answer}{remarks}", ms(turn.gap_ms));
             }
@@ -97,18 +98,21 @@ pub fn summary(report: &Report) -> String {
     let s = &report.summary;
     let mut text = String::new();
     let calls = if s.calls == 1 { "1 call".to_owned() } else { format!("{} calls", s.calls) };
-    let _ =
-        writeln!(text, "{calls}, {} failed; {} spoken turns; codec {}", s.calls_failed, s.turns, s.codecs.join(", "));
-    let _ = writeln!(
-        text,
-        "response gap     p50 {}  p95 {}  p99 {}  over {} turns; {} false cut-offs, {} without an answer",
-        ms(s.gap_p50_ms),
-        ms(s.gap_p95_ms),
-        ms(s.gap_p99_ms),
-        s.gaps,
-        s.false_cutoffs,
-        s.missed,
-    );
+    let failed = if s.calls_failed > 0 { format!(", {} failed", s.calls_failed) } else { String::new() };
+    let codecs = if s.codecs.is_empty() { "none" } else { &s.codecs.join(", ") };
+    let _ = writeln!(text, "{calls}{failed}; {} spoken turns; codec {codecs}", s.turns);
+    if s.turns > 0 {
+        let _ = writeln!(
+            text,
+            "response gap     p50 {}  p95 {}  p99 {}  over {} turns; {} false cut-offs, {} without an answer",
+            ms(s.gap_p50_ms),
+            ms(s.gap_p95_ms),
+            ms(s.gap_p99_ms),
+            s.gaps,
+            s.false_cutoffs,
+            s.missed,
+        );
+    }
     if s.not_endpoint_ms_p50.is_some() {
         let _ = writeln!(
             text,
@@ -129,13 +133,14 @@ pub fn summary(report: &Report) -> String {
         );
     }
     if let Some(engines) = &s.engines {
+        let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join("+") };
         let _ = writeln!(
             text,
             "engines          vad {}  asr {}  tts {}  llm {}",
-            engines.vad.join("+"),
-            engines.asr.join("+"),
-            engines.tts.join("+"),
-            engines.llm.join("+"),
+            names(&engines.vad),
+            names(&engines.asr),
+            names(&engines.tts),
+            names(&engines.llm),
         );
     }
     if s.scripted_recogniser {

@@ -97,7 +97,8 @@ impl HeldCall {
     /// The call's line in the report; its number is set there.
     pub fn report(&self) -> CallReport {
         let log = &self.log;
-        let since_answer = |time: Duration| time.saturating_sub(self.answered()).as_secs_f64() * 1000.0;
+        let tenths = |ms: f64| (ms * 10.0).round() / 10.0;
+        let since_answer = |time: Duration| tenths(time.saturating_sub(self.answered()).as_secs_f64() * 1000.0);
         CallReport {
             call: 0,
             peer: self.peer.clone(),
@@ -114,7 +115,7 @@ impl HeldCall {
             packets_sent: log.packets_sent,
             packets_received: log.heard.packets,
             packets_lost: log.heard.lost,
-            send_late_max_ms: log.send_late_max_ms,
+            send_late_max_ms: tenths(log.send_late_max_ms),
         }
     }
 }
