@@ -1,6 +1,7 @@
 //! The voice detector on recorded speech and sounds, over a µ-law line. Runs where `TIPRING_TEST_DATA` names the folder.
 //!
-//! Every second file only: the thresholds were chosen on the others. Prints a table with `--nocapture`.
+//! Every second file only: the thresholds were chosen on the others, though the last variants of the suspicion rule were also
+//! compared on these, so the figures are not wholly blind. Prints a table with `--nocapture`.
 
 use crate::vad_signals::{Heard, hear};
 use std::path::{Path, PathBuf};
