@@ -20,13 +20,14 @@ as_root() {
 }
 
 install_packages() {
-  local missing=() package
+  local missing=() package log
   command -v dpkg-query >/dev/null || {
     say "This is no Debian or Ubuntu: make sure that these are installed: $TIPRING_PACKAGES"
     return 0
   }
   for package in $TIPRING_PACKAGES; do
-    installed "$package" || missing+=("$package")
+    # Ubuntu 24.04 and later put t64 behind the names of some libraries.
+    installed "$package" || installed "${package}t64" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
@@ -34,11 +35,20 @@ install_packages() {
 Install them as root and start again:  apt-get install --no-install-recommends ${missing[*]}"
   fi
   say "Installing: ${missing[*]}"
-  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends)
+  log=$(mktemp)
   # The package lists may be missing or stale: fetch them only when installing fails without.
-  as_root "${install[@]}" "${missing[@]}" >/dev/null 2>&1 && return 0
-  as_root apt-get update -q >&2 || say "apt-get update failed; trying with the package lists that are there"
-  as_root "${install[@]}" "${missing[@]}" >&2 || die "The packages could not be installed: see above."
+  install_with_apt "${missing[@]}" >"$log" 2>&1 || {
+    as_root apt-get update -q >>"$log" 2>&1 || say "apt-get update failed; trying with the package lists that are there"
+    install_with_apt "${missing[@]}" >>"$log" 2>&1 || {
+      tail -n 30 "$log" >&2
+      die "The packages could not be installed; apt-get says why above, all of it is in $log."
+    }
+  }
+  rm -f "$log"
+}
+
+install_with_apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "$@"
 }
 
 # Puts cargo on the PATH: where rustup puts it, for this user or for the one who called sudo.
