@@ -8,8 +8,8 @@ use crate::speech::{
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Frames of an utterance that are kept to be heard again: 20 s. The oldest go first.
-const REPLAY_FRAMES: usize = 1000;
+/// Frames of an utterance that are kept to be heard again: 10 s. The oldest go first.
+const REPLAY_FRAMES: usize = 500;
 
 /// Recognisers in the order in which they are tried.
 pub struct RecognizerChain(Arc<Links<dyn Recognizer>>);
