@@ -29,7 +29,8 @@ pub struct TurnConfig {
     pub flush_ms: u64,
     /// How much longer than the wait a final answer of the recogniser is waited for; then the partial one must do.
     pub final_grace_ms: u64,
-    /// Speech over an interruptible line that makes the agent stop, from its onset.
+    /// The agent stops this long after the onset of speech over an interruptible line. A pause is only known after the
+    /// voice detector's hangover, so sounds shorter than this less the hangover do not stop it.
     pub barge_in_ms: u64,
     /// Speech that begins this soon after the end of a turn was decided belongs to that turn: it had been cut off.
     pub resume_ms: u64,
@@ -72,7 +73,7 @@ impl Default for TurnConfig {
             wait_incomplete_ms: 1_000,
             flush_ms: 160,
             final_grace_ms: 250,
-            barge_in_ms: 180,
+            barge_in_ms: 240,
             resume_ms: 500,
             noise_ms: 300,
             max_caller_turn_ms: 30_000,

@@ -89,6 +89,7 @@ impl Agent {
         if let Phase::Leaving(leaving) = &self.phase {
             let talking = Talking {
                 decided: leaving.decided.clone(),
+                begun_again: leaving.begun_again,
                 interrupted_end: Some(leaving.end.clone()),
                 ..Talking::default()
             };

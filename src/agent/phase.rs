@@ -51,6 +51,8 @@ pub(crate) struct Leaving {
     pub end: End,
     /// The decision that led here.
     pub decided: Option<Decided>,
+    /// How often in a row a cut line was begun again.
+    pub begun_again: u32,
 }
 
 /// A transfer under way.

@@ -297,16 +297,16 @@ impl Agent {
 
     /// Says what is to be said, then ends the call so.
     pub(super) fn leave(&mut self, end: End) {
-        let decided = match &mut self.phase {
+        let (decided, begun_again) = match &mut self.phase {
             Phase::Talking(talking) => {
                 if let Some(question) = talking.question.take() {
                     self.out.push_back(Action::CancelAsk { ask: question.ask });
                 }
-                talking.decided.take()
+                (talking.decided.take(), talking.begun_again)
             }
-            _ => None,
+            _ => (None, 0),
         };
-        self.phase = Phase::Leaving(Box::new(Leaving { end, decided }));
+        self.phase = Phase::Leaving(Box::new(Leaving { end, decided, begun_again }));
     }
 
     /// Everything was said.

@@ -15,6 +15,10 @@ const LIGHT: [&str; 29] = [
     "does", "will", "would", "and", "so", "just", "really", "then", "please", "quite", "think",
 ];
 
+/// Words with which an answer begins.
+const OPENINGS: [&str; 14] =
+    ["well", "so", "oh", "okay", "yes", "yeah", "no", "sorry", "hello", "hi", "now", "actually", "thanks", "then"];
+
 /// An answer that was recognised.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Match<'a> {
@@ -59,10 +63,15 @@ pub(crate) fn best<'a>(own: &'a [Rule], globals: &'a [Rule], words: &[String]) -
     Some(Match { rule, slots: found.slots, text })
 }
 
-/// Whether the words are one whole expected phrase, to which nothing is expected to be added.
+/// Whether the words end with a whole expected phrase, to which nothing is expected to be added: after nothing but an
+/// opening ("well, yes"), or so long that it can be nothing else.
 pub(crate) fn is_whole(own: &[Rule], globals: &[Rule], words: &[String]) -> bool {
-    own.iter().chain(globals).flat_map(|rule| &rule.patterns).any(|pattern| {
-        !pattern.ends_open() && pattern.find(words).is_some_and(|found| found.start == 0 && found.end == words.len())
+    let opening = |word: &String| OPENINGS.contains(&word.as_str());
+    own.iter().chain(globals).flat_map(|rule| &rule.patterns).filter(|pattern| !pattern.ends_open()).any(|pattern| {
+        pattern.find(words).is_some_and(|found| {
+            let before = words.get(..found.start).unwrap_or_default();
+            found.end == words.len() && (found.fixed >= 3 || before.iter().all(opening))
+        })
     })
 }
 
@@ -179,7 +188,9 @@ mod tests {
     fn a_whole_phrase_ends_a_turn_sooner_than_a_part() {
         let own = [rule("yes", &["yes", "yes please"]), rule("parking", &["* parking *"]), rule("any", &["*"])];
         assert!(is_whole(&own, &[], &words("yes please")));
+        assert!(is_whole(&own, &[], &words("oh well yes please")));
         assert!(!is_whole(&own, &[], &words("yes i")));
+        assert!(!is_whole(&own, &[], &words("is it yes")));
         assert!(!is_whole(&own, &[], &words("is there parking")), "a star may go on");
         assert!(!is_whole(&own, &[], &words("")));
     }

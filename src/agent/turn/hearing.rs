@@ -56,6 +56,7 @@ pub(crate) struct Hearing {
     open: Option<Open>,
     text: String,
     confidence: f32,
+    covers: Option<MediaTime>,
     final_covers: Option<MediaTime>,
     /// How far the words have come; set by whoever knows what is expected.
     pub progress: Progress,
@@ -63,27 +64,30 @@ pub(crate) struct Hearing {
     since: Option<MediaTime>,
 }
 
+/// Audio that still goes to the old utterance while the recogniser is being told that it is over.
+const STALE_MS: u64 = 60;
 /// Longest text kept of one turn, in bytes.
 const MAX_TEXT: usize = 2_000;
 
 impl Hearing {
-    /// Takes an edge. Returns whether a turn began or went on after a pause.
-    pub fn edge(&mut self, edge: SpeechEdge) -> bool {
+    /// Takes an edge: a turn begins, pauses, or goes on.
+    pub fn edge(&mut self, edge: SpeechEdge) {
         match edge {
-            SpeechEdge::Started { onset } => {
-                let voice = Voice::Speaking { onset, may_interrupt: true };
-                match &mut self.open {
-                    Some(open) => {
-                        if matches!(open.voice, Voice::Paused { .. }) {
-                            open.voice = voice;
-                        }
-                    }
-                    None => {
-                        self.open = Some(Open { began: onset, voiced_samples: 0, voice, interrupted_agent: false });
+            SpeechEdge::Started { onset } => match &mut self.open {
+                Some(open) => {
+                    if let Voice::Paused { last, .. } = open.voice {
+                        open.voice = Voice::Speaking { onset: onset.max(last), may_interrupt: true };
                     }
                 }
-                true
-            }
+                None => {
+                    // Words from before the voice are not its words.
+                    if self.covers.is_some_and(|covers| covers <= onset) {
+                        self.forget_words();
+                    }
+                    let voice = Voice::Speaking { onset, may_interrupt: true };
+                    self.open = Some(Open { began: onset, voiced_samples: 0, voice, interrupted_agent: false });
+                }
+            },
             SpeechEdge::Paused { last } => {
                 if let Some(open) = &mut self.open
                     && let Voice::Speaking { onset, .. } = open.voice
@@ -92,23 +96,25 @@ impl Hearing {
                     open.voiced_samples += last.samples() - onset.samples();
                     open.voice = Voice::Paused { last, flushed: false };
                 }
-                false
             }
         }
     }
 
     /// Takes a hypothesis. Returns whether the words changed; one about the previous utterance changes nothing.
     pub fn hypothesis(&mut self, heard: &Hypothesis) -> bool {
-        if self.since.is_some_and(|since| heard.covers <= since) {
+        if self.since.is_some_and(|since| heard.covers <= since.plus_ms(STALE_MS)) {
             return false;
         }
+        self.covers = Some(heard.covers);
         if heard.kind == HypothesisKind::Final {
             self.final_covers = Some(heard.covers);
         }
         self.confidence = if heard.confidence.is_finite() { heard.confidence.clamp(0.0, 1.0) } else { 0.0 };
         let text = heard.text.trim();
         let text = bounded(text, MAX_TEXT);
-        if text == self.text {
+        // What is settled may be less than what was guessed.
+        let settled = heard.kind == HypothesisKind::Stable && self.text.starts_with(text);
+        if text == self.text || settled {
             return false;
         }
         self.text = text.to_owned();
@@ -186,22 +192,24 @@ impl Hearing {
             confidence: self.confidence,
             interrupted_agent: open.interrupted_agent,
         };
-        self.forget_words(at);
+        self.forget_words();
+        self.since = Some(at);
         Some(turn)
     }
 
     /// Drops the open turn and its words.
     pub fn clear(&mut self, at: MediaTime) {
         self.open = None;
-        self.forget_words(at);
+        self.forget_words();
+        self.since = Some(at);
     }
 
-    fn forget_words(&mut self, at: MediaTime) {
+    fn forget_words(&mut self) {
         self.text.clear();
         self.confidence = 0.0;
         self.final_covers = None;
+        self.covers = None;
         self.progress = Progress::Nothing;
-        self.since = Some(at);
     }
 }
 
@@ -220,9 +228,9 @@ mod tests {
     #[test]
     fn a_turn_spans_pauses() {
         let mut hearing = Hearing::default();
-        assert!(hearing.edge(SpeechEdge::Started { onset: ms(100) }));
-        assert!(!hearing.edge(SpeechEdge::Paused { last: ms(400) }));
-        assert!(hearing.edge(SpeechEdge::Started { onset: ms(600) }));
+        hearing.edge(SpeechEdge::Started { onset: ms(100) });
+        hearing.edge(SpeechEdge::Paused { last: ms(400) });
+        hearing.edge(SpeechEdge::Started { onset: ms(600) });
         assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "yes i", 700)));
         assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Final, "yes i do", 900)));
         hearing.edge(SpeechEdge::Paused { last: ms(900) });
@@ -241,6 +249,17 @@ mod tests {
         assert!(!hearing.hypothesis(&hypothesis(HypothesisKind::Final, "yes", 600)));
         assert_eq!(hearing.text(), "");
         assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "no", 1_000)));
+    }
+
+    #[test]
+    fn words_belong_to_the_voice_that_they_cover() {
+        let mut hearing = Hearing::default();
+        hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "uh", 300));
+        hearing.edge(SpeechEdge::Started { onset: ms(500) });
+        assert_eq!(hearing.text(), "", "heard before anybody spoke");
+        assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "yes please", 800)));
+        assert!(!hearing.hypothesis(&hypothesis(HypothesisKind::Stable, "yes", 900)));
+        assert_eq!(hearing.text(), "yes please");
     }
 
     #[test]
