@@ -1,5 +1,10 @@
 //! The one integration-test binary.
 
+mod agent_dialogue;
+mod agent_flows;
+mod agent_random;
+mod agent_session;
+mod agent_turns;
 mod architecture;
 mod audio_line;
 mod calls;
