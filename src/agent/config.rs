@@ -63,15 +63,15 @@ pub struct TurnConfig {
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
-            wait_yes_no_ms: 280,
-            wait_choice_ms: 320,
-            wait_expected_ms: 400,
-            wait_open_ms: 600,
+            wait_yes_no_ms: 400,
+            wait_choice_ms: 420,
+            wait_expected_ms: 480,
+            wait_open_ms: 650,
             wait_number_ms: 900,
             wait_name_ms: 800,
             wait_nothing_ms: 700,
             wait_incomplete_ms: 1_000,
-            flush_ms: 160,
+            flush_ms: 120,
             final_grace_ms: 250,
             barge_in_ms: 240,
             resume_ms: 500,

@@ -1,6 +1,6 @@
 //! Which engines serve, and their settings.
 
-use super::{llm, tts, vad};
+use super::{asr, llm, tts, vad};
 use serde::Deserialize;
 
 /// The room's settings: `[engine]`. Each kind has a chain, first choice first; when an engine is missing or breaks, the next
@@ -22,6 +22,8 @@ pub struct Config {
     pub tts_cache_mb: usize,
     /// Settings of the voice detector `earshot`.
     pub earshot: vad::EarshotConfig,
+    /// Settings of the recogniser `pocketsphinx`.
+    pub pocketsphinx: asr::PocketSphinxConfig,
     /// Settings of the synthesiser `flite`.
     pub flite: tts::FliteConfig,
     /// Settings of the language model `openai`.
@@ -36,6 +38,8 @@ pub struct Config {
 pub struct ScriptedConfig {
     /// Voice detection.
     pub vad: vad::ScriptedConfig,
+    /// Speech recognition.
+    pub asr: asr::ScriptedConfig,
     /// Speech synthesis.
     pub tts: tts::ScriptedConfig,
     /// The language model.
@@ -47,12 +51,13 @@ impl Default for Config {
         let one = |name: &str| vec![name.to_owned()];
         Self {
             vad: one("earshot"),
-            asr: Vec::new(),
+            asr: one("pocketsphinx"),
             tts: one("flite"),
             llm: one("template"),
             workers: 0,
             tts_cache_mb: 64,
             earshot: vad::EarshotConfig::default(),
+            pocketsphinx: asr::PocketSphinxConfig::default(),
             flite: tts::FliteConfig::default(),
             openai: llm::OpenAiConfig::default(),
             scripted: ScriptedConfig::default(),

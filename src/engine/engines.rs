@@ -2,7 +2,7 @@
 
 use super::batch::Pool;
 use super::fallback::{LanguageModelChain, RecognizerChain, SynthesizerChain, VoiceDetectionChain};
-use super::{Config, llm, tts, vad};
+use super::{Config, asr, llm, tts, vad};
 use crate::speech::{EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, VoiceDetection};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -50,7 +50,7 @@ pub struct Engines {
 pub fn known(kind: EngineKind) -> &'static [&'static str] {
     match kind {
         EngineKind::Vad => &vad::NAMES,
-        EngineKind::Asr => &[],
+        EngineKind::Asr => &["pocketsphinx", "scripted"],
         EngineKind::Tts => &["flite", "scripted"],
         EngineKind::Llm => &["template", "openai", "scripted"],
     }
@@ -129,7 +129,11 @@ impl<'a> Parts<'a> {
     }
 
     pub fn asr(&self, name: &str) -> Result<Arc<dyn Recognizer>, EngineError> {
-        Err(unknown(EngineKind::Asr, name))
+        Ok(match name {
+            "pocketsphinx" => Arc::new(asr::PocketSphinx::open(&self.config.pocketsphinx, &self.pool)?),
+            "scripted" => Arc::new(asr::Scripted::open(&self.config.scripted.asr)?),
+            _ => return Err(unknown(EngineKind::Asr, name)),
+        })
     }
 
     pub fn tts(&self, name: &str) -> Result<Arc<dyn Synthesizer>, EngineError> {

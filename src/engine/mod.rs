@@ -3,6 +3,7 @@
 //! [`Engines::build`] makes what calls use from the [`Config`]: a chain of each kind with [`fallback`], and a cache of ready
 //! lines. Only `app` calls it; everybody else sees traits.
 
+pub mod asr;
 pub mod batch;
 mod config;
 mod engines;

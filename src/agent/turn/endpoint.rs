@@ -61,16 +61,16 @@ mod tests {
     fn the_wait_follows_question_and_answer() {
         let config = TurnConfig::default();
         let cases = [
-            (AnswerKind::YesNo, Progress::Expected, 280),
-            (AnswerKind::YesNo, Progress::Words, 600),
-            (AnswerKind::Choice, Progress::Expected, 320),
-            (AnswerKind::Open, Progress::Expected, 400),
-            (AnswerKind::Open, Progress::Words, 600),
-            (AnswerKind::Open, Progress::Incomplete, 1_000),
-            (AnswerKind::Number, Progress::Digits, 900),
-            (AnswerKind::Number, Progress::Expected, 320),
-            (AnswerKind::Name, Progress::Expected, 800),
-            (AnswerKind::YesNo, Progress::Nothing, 700),
+            (AnswerKind::YesNo, Progress::Expected, config.wait_yes_no_ms),
+            (AnswerKind::YesNo, Progress::Words, config.wait_open_ms),
+            (AnswerKind::Choice, Progress::Expected, config.wait_choice_ms),
+            (AnswerKind::Open, Progress::Expected, config.wait_expected_ms),
+            (AnswerKind::Open, Progress::Words, config.wait_open_ms),
+            (AnswerKind::Open, Progress::Incomplete, config.wait_incomplete_ms),
+            (AnswerKind::Number, Progress::Digits, config.wait_number_ms),
+            (AnswerKind::Number, Progress::Expected, config.wait_choice_ms),
+            (AnswerKind::Name, Progress::Expected, config.wait_name_ms),
+            (AnswerKind::YesNo, Progress::Nothing, config.wait_nothing_ms),
         ];
         for (kind, progress, expected) in cases {
             assert_eq!(wait_ms(&config, kind, progress, None), expected, "{kind:?} {progress:?}");

@@ -1,0 +1,277 @@
+//! From what a flow expects to a finite-state grammar.
+//!
+//! The grammar hears a phrase anywhere in an utterance, and up to two of them ("yes, call me back"), each among anything:
+//!
+//! ```text
+//!   (general)* phrase (general)* phrase (general)*
+//! ```
+//!
+//! *General* is a loop over the words in which people wrap an answer ("I'd like to … please") and over a few single phones
+//! that stand for whatever else they say. Both cost a penalty for every step, so that a phrase that was said is cheaper than
+//! an imitation of it, and speech that is no phrase is cheaper to imitate than to force into one.
+
+use super::dictionary::{Dictionary, Pronunciations};
+use crate::speech::{AnswerKind, Expectation};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// Weight of the grammar's log probabilities against the acoustic scores.
+pub(super) const LANGUAGE_WEIGHT: f32 = 6.5;
+/// Probability of a carrier word; with the weight above, about 45 nats.
+const CARRIER: f32 = 1e-3;
+/// Probability of a single phone of unknown speech.
+const PHONE: f32 = 1e-3;
+/// Probability of a second phrase.
+const AGAIN: f32 = 1e-2;
+/// Phrases in one grammar; more are left out, with their number in the log.
+pub(super) const MAX_PHRASES: usize = 1024;
+/// Words in one phrase; what follows is not needed to tell it from others.
+const MAX_WORDS: usize = 24;
+
+/// Phones that stand for unknown speech: one of each broad class is enough to imitate, and costs a tenth of all 39.
+const UNKNOWN: &[&str] = &["AA", "IY", "UW", "ER", "S", "T", "K", "N", "L", "F"];
+/// Marks a word of the grammar that is a phone of unknown speech.
+const UNKNOWN_MARK: char = '_';
+
+/// The words in which answers are wrapped, and those that are understood in every state.
+const CARRIERS: &[&str] = &[
+    "a", "actually", "all", "am", "and", "are", "at", "be", "but", "can", "could", "do", "don't", "for", "go", "good",
+    "goodbye", "have", "hello", "hi", "how", "i", "i'd", "i'll", "i'm", "in", "is", "it", "it's", "just", "know",
+    "let", "like", "me", "my", "no", "not", "now", "of", "oh", "okay", "on", "please", "right", "so", "sorry", "sure",
+    "thank", "thanks", "that", "that's", "the", "then", "think", "this", "time", "to", "uh", "um", "wait", "want",
+    "was", "we", "well", "what", "when", "who", "will", "with", "would", "yeah", "yes", "you",
+];
+
+/// The words of a number that is spoken digit by digit.
+const DIGITS: &[&str] =
+    &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"];
+
+/// A grammar ready for a decoder.
+pub(super) struct Grammar {
+    /// Sphinx's finite-state grammar text.
+    pub text: String,
+    /// All words that it uses, with their pronunciations.
+    pub words: BTreeMap<String, Pronunciations>,
+    /// The phrases that it can hear, as words; longest first.
+    pub phrases: Vec<Vec<String>>,
+    /// Words of the expectation that cannot be heard, in order.
+    pub missing: Vec<String>,
+}
+
+/// The words of a text as the dictionary writes them.
+pub(super) fn words_of(text: &str) -> Vec<String> {
+    text.to_lowercase()
+        .replace('\u{2019}', "'")
+        .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '-'))
+        .map(|word| word.trim_matches(|c| c == '-' || c == '\''))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether a word of the best path is unknown speech, silence or noise and not text.
+pub(super) fn is_filler(word: &str) -> bool {
+    word.starts_with([UNKNOWN_MARK, '<', '['])
+}
+
+/// A grammar's word without the number of its pronunciation.
+pub(super) fn base(word: &str) -> &str {
+    word.split_once('(').map_or(word, |(word, _)| word)
+}
+
+impl Grammar {
+    /// Compiles what a flow expects. Phrases with a word that cannot be said are left out and the word is reported.
+    pub fn compile(what: &Expectation, dictionary: &Dictionary) -> Self {
+        let mut asked: BTreeSet<Vec<String>> = what.phrases.iter().map(|phrase| words_of(phrase)).collect();
+        asked.retain(|phrase| !phrase.is_empty());
+        let mut wanted: BTreeSet<String> = asked.iter().flatten().cloned().collect();
+        let number = what.kind == AnswerKind::Number;
+        wanted.extend(CARRIERS.iter().chain(DIGITS.iter().filter(|_| number)).map(|word| (*word).to_owned()));
+        let (mut words, mut missing) = dictionary.look_up(&wanted);
+        missing.retain(|word| asked.iter().flatten().any(|asked| asked == word));
+
+        let mut phrases: Vec<Vec<String>> = asked
+            .into_iter()
+            .filter(|phrase| phrase.iter().all(|word| words.contains_key(word)))
+            .map(|mut phrase| {
+                phrase.truncate(MAX_WORDS);
+                phrase
+            })
+            .collect();
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+        if phrases.len() > MAX_PHRASES {
+            tracing::warn!(phrases = phrases.len(), heard = MAX_PHRASES, "a state expects too many phrases");
+            phrases.truncate(MAX_PHRASES);
+        }
+
+        let mut graph = Graph::default();
+        graph.arc(BEFORE, PHRASE, 1.0, "");
+        graph.arc(AFTER, PHRASE, AGAIN, "");
+        for phrase in &phrases {
+            graph.phrase(phrase);
+        }
+        if number {
+            for digit in DIGITS.iter().filter(|digit| words.contains_key(**digit)) {
+                graph.arc(BEFORE, AFTER, 1.0, digit);
+                graph.arc(AFTER, AFTER, 1.0, digit);
+                phrases.push(vec![(*digit).to_owned()]);
+            }
+        }
+        let single: BTreeSet<&str> = phrases.iter().filter(|p| p.len() == 1).flatten().map(String::as_str).collect();
+        for hub in [BEFORE, AFTER] {
+            for word in CARRIERS.iter().filter(|word| words.contains_key(**word) && !single.contains(**word)) {
+                graph.arc(hub, hub, CARRIER, word);
+            }
+            for phone in UNKNOWN {
+                graph.arc(hub, hub, PHONE, &format!("{UNKNOWN_MARK}{phone}"));
+            }
+            graph.arc(hub, END, 1.0, "");
+        }
+        words.extend(UNKNOWN.iter().map(|phone| (format!("{UNKNOWN_MARK}{phone}"), vec![(*phone).to_owned()])));
+        Self { text: graph.text(), words, phrases, missing }
+    }
+
+    /// The longest phrase with which `words` begin, in words.
+    pub fn phrase_at(&self, words: &[&str]) -> Option<usize> {
+        let begins = |phrase: &&Vec<String>| {
+            words.get(..phrase.len()).is_some_and(|start| start.iter().zip(*phrase).all(|(a, b)| a == b))
+        };
+        self.phrases.iter().filter(begins).map(Vec::len).max()
+    }
+}
+
+/// Before the first phrase.
+const BEFORE: usize = 0;
+/// After the first, with more of them or without.
+const AFTER: usize = 1;
+const END: usize = 2;
+/// Where every phrase begins: from both hubs, so that each phrase is there once.
+const PHRASE: usize = 3;
+
+/// A grammar being written.
+struct Graph {
+    arcs: String,
+    states: usize,
+    /// The phrases' common beginnings: a flow's states expect hundreds of phrases and few first words.
+    begun: BTreeMap<(usize, String), usize>,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self { arcs: String::new(), states: PHRASE + 1, begun: BTreeMap::new() }
+    }
+}
+
+impl Graph {
+    fn arc(&mut self, from: usize, to: usize, probability: f32, word: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.arcs, "TRANSITION {from} {to} {probability} {word}");
+    }
+
+    fn phrase(&mut self, words: &[String]) {
+        let Some((last, first)) = words.split_last() else { return };
+        let mut at = PHRASE;
+        for word in first {
+            let key = (at, word.clone());
+            at = match self.begun.get(&key) {
+                Some(&next) => next,
+                None => {
+                    let next = self.state();
+                    self.arc(at, next, 1.0, word);
+                    self.begun.insert(key, next);
+                    next
+                }
+            };
+        }
+        self.arc(at, AFTER, 1.0, last);
+    }
+
+    fn state(&mut self) -> usize {
+        self.states += 1;
+        self.states - 1
+    }
+
+    fn text(&self) -> String {
+        let Self { arcs, states, .. } = self;
+        format!("FSG_BEGIN expected\nNUM_STATES {states}\nSTART_STATE {BEFORE}\nFINAL_STATE {END}\n{arcs}FSG_END\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dictionary() -> Dictionary {
+        Dictionary::from_text(
+            "call K AO L\nback B AE K\nme M IY\nno N OW\nno(2) N AO\none W AH N\ntwo T UW\nyes Y EH S\n",
+        )
+    }
+
+    fn expectation(kind: AnswerKind, phrases: &[&str]) -> Expectation {
+        Expectation { kind, phrases: phrases.iter().map(|p| (*p).to_owned()).collect(), ..Expectation::default() }
+    }
+
+    #[test]
+    fn phrases_become_chains_between_the_hubs() {
+        let grammar = Grammar::compile(&expectation(AnswerKind::Choice, &["Call me back!", "no"]), &dictionary());
+        assert!(grammar.text.contains("TRANSITION 0 3 1 \nTRANSITION 1 3 0.01 \n"));
+        assert!(grammar.text.contains("TRANSITION 3 4 1 call\nTRANSITION 4 5 1 me\nTRANSITION 5 1 1 back\n"));
+        assert!(grammar.text.contains("TRANSITION 3 1 1 no\n"));
+        assert!(!grammar.text.contains("TRANSITION 0 0 0.001 no\n"), "a phrase is not a carrier word as well");
+        assert!(grammar.text.contains("TRANSITION 0 0 0.001 yes\n"));
+        assert!(grammar.text.contains("NUM_STATES 6\n"));
+        assert_eq!(grammar.words["no"], ["N OW", "N AO"]);
+        assert!(grammar.missing.is_empty());
+    }
+
+    #[test]
+    fn a_word_that_cannot_be_said_is_reported_and_its_phrase_left_out() {
+        let grammar = Grammar::compile(&expectation(AnswerKind::Choice, &["call xyzzy", "yes"]), &dictionary());
+        assert_eq!(grammar.missing, ["xyzzy"]);
+        assert_eq!(grammar.phrases, [["yes"]]);
+    }
+
+    #[test]
+    fn a_number_repeats_its_digits() {
+        let grammar = Grammar::compile(&expectation(AnswerKind::Number, &[]), &dictionary());
+        assert!(grammar.text.contains("TRANSITION 0 1 1 two\nTRANSITION 1 1 1 two\n"));
+        assert!(grammar.missing.is_empty(), "{:?}", grammar.missing);
+    }
+
+    #[test]
+    fn nothing_expected_is_still_a_grammar() {
+        let grammar = Grammar::compile(&Expectation::default(), &dictionary());
+        assert!(grammar.text.contains("TRANSITION 0 2 1 \n") && grammar.text.contains("_AA"));
+    }
+
+    #[test]
+    fn phrases_share_their_beginnings() {
+        let grammar =
+            Grammar::compile(&expectation(AnswerKind::Choice, &["call me", "call me back", "call no"]), &dictionary());
+        assert_eq!(grammar.text.matches("TRANSITION 3 4 1 call\n").count(), 1);
+        assert!(grammar.text.contains("TRANSITION 4 1 1 me\n") && grammar.text.contains("TRANSITION 4 5 1 me\n"));
+        assert!(grammar.text.contains("TRANSITION 4 1 1 no\n"));
+    }
+
+    #[test]
+    fn the_longest_phrase_wins() {
+        let grammar =
+            Grammar::compile(&expectation(AnswerKind::Choice, &["call me", "call me back", "no"]), &dictionary());
+        assert_eq!(grammar.phrase_at(&["call", "me", "back", "no"]), Some(3));
+        assert_eq!(grammar.phrase_at(&["call", "me", "no"]), Some(2));
+        assert_eq!(grammar.phrase_at(&["me"]), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_phrase_gives_a_well_formed_grammar(phrases in proptest::collection::vec(".{0,40}", 0..6)) {
+            let what = Expectation { phrases, ..Expectation::default() };
+            let grammar = Grammar::compile(&what, &dictionary());
+            for line in grammar.text.lines().filter(|l| l.starts_with("TRANSITION")) {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                proptest::prop_assert!(fields.len() == 4 || fields.len() == 5, "{line}");
+                proptest::prop_assert!(fields.get(4).is_none_or(|word| grammar.words.contains_key(*word)), "{line}");
+            }
+        }
+    }
+}
