@@ -1,9 +1,9 @@
 //! Flow files: mistakes are named with file and line and the fix; the shipped flow holds its conversations.
 
-use crate::agent_session::{Session, VAD_MS};
+use crate::agent_session::{Session, VAD_MS, times};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tipring::agent::{Flow, FlowError, Severity, TurnConfig};
+use tipring::agent::{Flow, FlowError, Severity};
 use tipring::record::EndReason;
 
 /// A flow without mistakes: nine lines to be spoiled.
@@ -129,7 +129,7 @@ fn variables_come_from_the_lead_the_invite_or_the_flow() {
 fn welcome() -> Session {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sip-config/flows/welcome.toml");
     let flow = Flow::load(path).unwrap_or_else(|error| panic!("{error}"));
-    Session::of(Arc::new(flow), TurnConfig::default())
+    Session::of(Arc::new(flow), times())
 }
 
 /// Says the answers one after the other, each after the agent has fallen silent.

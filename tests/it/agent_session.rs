@@ -40,6 +40,18 @@ struct Playing {
     began: MediaTime,
 }
 
+/// The waits that the tests count with, whatever the defaults are.
+pub fn times() -> TurnConfig {
+    TurnConfig {
+        wait_yes_no_ms: 280,
+        wait_choice_ms: 320,
+        wait_expected_ms: 400,
+        wait_open_ms: 600,
+        flush_ms: 160,
+        ..TurnConfig::default()
+    }
+}
+
 /// One call.
 pub struct Session {
     pub agent: Agent,
@@ -67,7 +79,7 @@ pub fn ms(ms: u64) -> MediaTime {
 impl Session {
     /// A call that is answered at 0.
     pub fn new(flow: &str) -> Self {
-        Self::with(flow, TurnConfig::default())
+        Self::with(flow, times())
     }
 
     pub fn with(flow: &str, config: TurnConfig) -> Self {
