@@ -2,7 +2,7 @@
 
 use super::engines::{Finding, Level, Parts, named};
 use super::{Config, wait};
-use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
+use crate::audio::{AudioFrame, FRAME_SAMPLES, FrameOrigin, MediaTime};
 use crate::speech::{
     AnswerKind, ChatMessage, ChatRequest, EngineError, EngineKind, Expectation, HypothesisKind, Language,
     LanguageModel, Recognizer, Reply, Role, SpeechRequest, Synthesis, Synthesizer, VoiceDetection,
@@ -53,11 +53,19 @@ fn chain(kind: EngineKind, names: &[String], try_one: impl Fn(&str) -> Result<St
     outcomes.into_iter().map(finding).collect()
 }
 
-/// Hears a second of silence.
+/// Hears a second of silence, and then a second of sound, which takes the time that speech takes.
 fn voice_detection(engine: &dyn VoiceDetection) -> Result<String, EngineError> {
     let mut detector = engine.open()?;
-    let began = Instant::now();
     let heard = (0..50).map(|n| detector.push(&AudioFrame::silence(MediaTime::from_frames(n)))).fold(0.0, f32::max);
+    let began = Instant::now();
+    for n in 50..100 {
+        let samples = std::array::from_fn(|i| if i % 100 < 50 { 3000 } else { -3000 });
+        detector.push(&AudioFrame {
+            samples,
+            origin: FrameOrigin::Received,
+            ..AudioFrame::silence(MediaTime::from_frames(n))
+        });
+    }
     let per_frame = began.elapsed() / 50;
     if heard > 0.5 {
         return Err(failed(engine.name(), format!("takes silence for speech (probability {heard:.2})")));
