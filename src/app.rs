@@ -162,8 +162,8 @@ impl Tipring {
     }
 }
 
-/// Engines by configuration. What is missing but has a substitute is a warning; a kind without any is an error.
-async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
+/// Engines by configuration. What is missing is logged as a warning; every use of a kind without any engine is an error.
+pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
     let (config, handle) = (config.clone(), tokio::runtime::Handle::current());
     // Opening libraries and models takes its time.
     let built = tokio::task::spawn_blocking(move || engine::Engines::build(&config, &handle)).await?;

@@ -4,7 +4,7 @@ use crate::audio::{level, wav};
 use crate::engine::batch::Pool;
 use crate::engine::tts::{FLITE_VOICES, Flite, FliteConfig};
 use crate::phone::{Act, PhoneError, Step, Trigger, Utterance};
-use crate::speech::{Language, SpeechRequest, Synthesis, Synthesizer};
+use crate::speech::{EngineError, Language, SpeechRequest, Synthesis, Synthesizer};
 use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::HashMap;
@@ -212,30 +212,44 @@ impl Voices {
         let Some(flite) = &self.flite else { bail!("the caller has no voice") };
         let request =
             SpeechRequest { text: text.to_owned(), language: self.language.clone(), voice: Some(voice.to_owned()) };
-        let mut stream = None;
-        let mut samples = Vec::new();
-        std::future::poll_fn(|context| {
-            use std::task::Poll::{Pending, Ready};
-            let stream = match &mut stream {
-                Some(stream) => stream,
-                slot => match flite.speak(&request, context.waker().clone()) {
-                    Ok(started) => slot.insert(started),
-                    Err(error) => return Ready(Err(error)),
-                },
-            };
-            loop {
-                match stream.poll() {
-                    Synthesis::Pending => return Pending,
-                    Synthesis::Frame(frame) => samples.extend_from_slice(&frame[..]),
-                    Synthesis::Done => return Ready(Ok(())),
-                    Synthesis::Failed(error) => return Ready(Err(error)),
-                }
-            }
-        })
-        .await
-        .with_context(|| format!("cannot say '{text}'"))?;
+        let (samples, _) = synthesise(flite, &request).await.with_context(|| format!("cannot say '{text}'"))?;
         Ok(samples)
     }
+}
+
+/// Synthesises a line: its samples at 16 kHz, and the name of the engine that spoke.
+pub(super) async fn synthesise(
+    engine: &dyn Synthesizer,
+    what: &SpeechRequest,
+) -> Result<(Vec<i16>, String), EngineError> {
+    use std::task::Poll::{Pending, Ready};
+    let mut stream = None;
+    let mut samples = Vec::new();
+    let mut speaker = engine.name().to_owned();
+    std::future::poll_fn(|context| {
+        let stream = match &mut stream {
+            Some(stream) => stream,
+            slot => match engine.speak(what, context.waker().clone()) {
+                Ok(started) => slot.insert(started),
+                Err(error) => return Ready(Err(error)),
+            },
+        };
+        loop {
+            match stream.poll() {
+                Synthesis::Pending => return Pending,
+                Synthesis::Frame(frame) => {
+                    if let Some(name) = stream.engine().filter(|name| *name != speaker) {
+                        speaker = name.to_owned();
+                    }
+                    samples.extend_from_slice(&frame[..]);
+                }
+                Synthesis::Done => return Ready(Ok(())),
+                Synthesis::Failed(error) => return Ready(Err(error)),
+            }
+        }
+    })
+    .await?;
+    Ok((samples, speaker))
 }
 
 /// Names a voice that flite has.

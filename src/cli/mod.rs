@@ -4,8 +4,10 @@
 //! 2 the command line could not be understood.
 
 pub mod bench;
+mod call;
 mod check;
 pub mod demo;
+mod flow;
 mod lab;
 mod lines;
 pub mod phone;
@@ -45,11 +47,17 @@ struct Cli {
 enum Command {
     /// Measure on this machine: response gap, barge-in. Real calls over SIP and RTP on loopback, in real time.
     Bench(bench::Args),
+    /// Place one call with a flow.
+    #[command(after_help = call::EXAMPLES)]
+    Call(call::Args),
     /// Say whether this configuration works on this machine, and what to do where it does not.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Args),
     /// Hold one real call on loopback between a scripted caller and the agent, and show both sides as they speak.
     Demo(Box<demo::Args>),
+    /// Look at call flows.
+    #[command(after_help = flow::EXAMPLES)]
+    Flow(flow::Args),
     /// Place or take calls as a test telephone: speak, press keys, record, and measure the response gaps on the RTP.
     Phone(Box<phone::Args>),
     /// Answer and place calls until told to stop.
@@ -78,16 +86,22 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         // The doctor's report is the output: what the rooms log besides is of interest only when asked for.
         Command::Check(_) if cli.log.is_none() => log.filter = "off".into(),
-        // So are the telephone's lines: they are the conversation.
-        Command::Bench(_) | Command::Demo(_) | Command::Phone(_) if cli.log.is_none() => log.filter = "warn".into(),
+        // So are the lines of a conversation, figures, and what is found in a flow.
+        Command::Bench(_) | Command::Call(_) | Command::Demo(_) | Command::Flow(_) | Command::Phone(_)
+            if cli.log.is_none() =>
+        {
+            log.filter = "warn".into();
+        }
         _ => log.filter = cli.log.unwrap_or(log.filter),
     }
     begin_log(&log)?;
     let runtime = || tokio::runtime::Runtime::new().context("cannot start the runtime");
     match cli.command {
         Command::Bench(args) => runtime()?.block_on(bench::run(args, loaded?)),
+        Command::Call(args) => runtime()?.block_on(call::run(args, loaded?)),
         Command::Check(args) => runtime()?.block_on(check::run(args, loaded)),
         Command::Demo(args) => runtime()?.block_on(demo::run(*args, loaded?)),
+        Command::Flow(args) => runtime()?.block_on(flow::run(args, loaded)),
         Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args, loaded?)),
     }

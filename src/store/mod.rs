@@ -115,6 +115,11 @@ impl Store {
         self.files.load(id)
     }
 
+    /// Where the record of a call lies once the call is over.
+    pub fn record_file(&self, id: CallId) -> PathBuf {
+        self.files.record(id)
+    }
+
     /// The recording of a call, where there is one.
     pub fn recording(&self, id: CallId) -> Option<PathBuf> {
         let path = self.files.recording(id);

@@ -8,6 +8,7 @@ use super::dialog::Dialog;
 use super::digest::Digest;
 use super::driver::{ByeReason, bye_key};
 use super::inbound::{self, IncomingCall};
+use super::options::Reach;
 use super::outbound::OutgoingCall;
 use super::registration::{self, Keeper, RegistrationState, RegistrationStatus};
 use super::resolve::{Locator, Resolver};
@@ -191,6 +192,14 @@ impl UserAgent {
     /// The same, with a notice at each change.
     pub fn watch_registrations(&self) -> watch::Receiver<Vec<RegistrationStatus>> {
         self.statuses.clone()
+    }
+
+    /// Asks the registrar of an account, or a trunk, whether it is there (OPTIONS). Any final answer shows that it is.
+    ///
+    /// # Errors
+    /// [`UaError::UnknownAccount`], [`UaError::Unresolved`], [`UaError::Stack`].
+    pub async fn reach(&self, name: &str, patience: Duration) -> Result<Reach, UaError> {
+        self.core.reach(name, patience).await
     }
 
     /// Places a call. Returns when the INVITE is on its way; the dialog's events tell the rest.

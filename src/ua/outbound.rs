@@ -133,17 +133,20 @@ impl Core {
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
+    /// The account or trunk of this name.
+    fn line(&self, name: &str) -> Result<Line<'_>, UaError> {
+        let line = self.lines().find(|(n, _)| *n == name).map(|(_, line)| line);
+        line.ok_or_else(|| UaError::UnknownAccount { name: name.to_owned(), known: self.names() })
+    }
+
+    /// Where the requests of an account or trunk are sent.
+    pub fn next_hop(&self, name: &str) -> Result<HostWithPort, UaError> {
+        self.line(name)?.next_hop()
+    }
+
     async fn route(&self, target: &str, from: Option<&str>) -> Result<Route<'_>, UaError> {
         let fault = |why: String| UaError::Target { target: mask_uri(target), why };
-        let named = match from {
-            None => None,
-            Some(name) => Some(
-                self.lines()
-                    .find(|(n, _)| *n == name)
-                    .map(|(_, line)| line)
-                    .ok_or_else(|| UaError::UnknownAccount { name: name.to_owned(), known: self.names() })?,
-            ),
-        };
+        let named = from.map(|name| self.line(name)).transpose()?;
         let whole = uri_of(target, None);
         let line = match (named, &whole) {
             (Some(line), _) => Some(line),

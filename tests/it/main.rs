@@ -8,6 +8,7 @@ mod agent_turns;
 mod architecture;
 mod audio_line;
 mod calls;
+mod cli_commands;
 mod llm_openai;
 mod media_ports;
 mod phone_call;

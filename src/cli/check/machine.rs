@@ -1,24 +1,28 @@
 //! What the machine grants: ports, a folder to write to, real-time priority.
 
-use super::Finding;
+use super::holder::{self, Protocol};
+use super::{Finding, Teller};
 use crate::settings::Settings;
 use std::path::Path;
 
 /// The HTTP address can be bound.
-pub(super) async fn http(settings: &Settings, tell: &mut impl FnMut(Finding)) {
+pub(super) async fn http(settings: &Settings, tell: &mut Teller<'_>) {
     let address = settings.http.listen;
-    tell(match tokio::net::TcpListener::bind(address).await {
-        Ok(_) => Finding::ok("http", format!("{address} is free")),
-        Err(error) => Finding::error(
-            "http",
-            format!("{address}: {error}"),
-            match error.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    "another program (perhaps tipring itself) has the port: stop it or set TIPRING__HTTP__LISTEN=127.0.0.1:8081"
-                }
-                _ => "set http.listen to an address of this machine and a port above 1023",
-            },
-        ),
+    let error = match tokio::net::TcpListener::bind(address).await {
+        Ok(_) => return tell(Finding::ok("http", format!("tcp {address} is free"))),
+        Err(error) => error,
+    };
+    if error.kind() != std::io::ErrorKind::AddrInUse {
+        let fix = "set http.listen to an address of this machine and a port above 1023";
+        return tell(Finding::error("http", format!("tcp {address}: {error}"), fix));
+    }
+    let program = holder::of(Protocol::Tcp, address.port());
+    let what = format!("tcp {address} is taken by {}", holder::name(program.as_ref()));
+    let other = format!("TIPRING__HTTP__LISTEN={}:{}", address.ip(), address.port().wrapping_add(1));
+    tell(if program.is_some_and(|p| p.is_tipring()) {
+        Finding::warning("http", what, format!("nothing, if it is the one that is to serve; for a second one {other}"))
+    } else {
+        Finding::error("http", what, format!("stop that program, or listen elsewhere: {other}"))
     });
 }
 
@@ -26,7 +30,7 @@ pub(super) async fn http(settings: &Settings, tell: &mut impl FnMut(Finding)) {
 const RTP_PROBES: u16 = 64;
 
 /// The RTP range is free, as far as a sample over its whole length shows.
-pub(super) fn rtp(settings: &Settings, tell: &mut impl FnMut(Finding)) {
+pub(super) fn rtp(settings: &Settings, tell: &mut Teller<'_>) {
     let (first, last) = settings.media.rtp_ports;
     let calls = (last - first).div_ceil(2);
     let step = usize::from(((last - first) / RTP_PROBES).max(1));
@@ -51,7 +55,7 @@ pub(super) fn rtp(settings: &Settings, tell: &mut impl FnMut(Finding)) {
 }
 
 /// The data folder can be written.
-pub(super) fn data_dir(settings: &Settings, tell: &mut impl FnMut(Finding)) {
+pub(super) fn data_dir(settings: &Settings, tell: &mut Teller<'_>) {
     let folder = &settings.data_dir.0;
     let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
     tell(match writable(folder) {
@@ -73,7 +77,7 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The right to real-time scheduling, as the kernel shows it for this process.
-pub(super) fn realtime(tell: &mut impl FnMut(Finding)) {
+pub(super) fn realtime(tell: &mut Teller<'_>) {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let granted = realtime_granted(&read("/proc/self/status"), &read("/proc/self/limits"));
     tell(if granted {

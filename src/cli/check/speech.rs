@@ -1,0 +1,224 @@
+//! The engines, the flows, and whether the agent hears itself through the codecs.
+
+use super::{Finding, Teller};
+use crate::app;
+use crate::audio::{
+    AudioFrame, CodecKind, Decoder, Encoder, FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, FrameOrigin, MediaTime, Samples,
+};
+use crate::call::{Engines, FlowBook};
+use crate::cli::flow::unheard;
+use crate::cli::lines::synthesise;
+use crate::engine::{self, Level as EngineLevel};
+use crate::settings::Settings;
+use crate::speech::{
+    AnswerKind, EngineError, EngineKind, Expectation, Gate, Hypothesis, HypothesisKind, Language, SpeechEdge,
+    SpeechRequest,
+};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// What the self-test says, and expects to hear.
+const WORD: &str = "yes";
+/// Silence before and after it, in frames.
+const SILENCE: usize = 25;
+/// How long a recogniser may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Uses each engine of each chain once.
+pub(super) async fn engines(settings: &Settings, tell: &mut Teller<'_>) {
+    let (config, runtime) = (settings.engine.clone(), tokio::runtime::Handle::current());
+    let found = tokio::task::spawn_blocking(move || engine::probe(&config, &runtime)).await;
+    let findings = match found {
+        Ok(findings) => findings,
+        Err(error) => return tell(Finding::failed("engines", format!("trying them broke: {error}"))),
+    };
+    for found in findings {
+        let check = match found.kind {
+            EngineKind::Vad => "vad",
+            EngineKind::Asr => "asr",
+            EngineKind::Tts => "tts",
+            EngineKind::Llm => "llm",
+        };
+        tell(match found.level {
+            EngineLevel::Ok => Finding::ok(check, format!("{}: {}", found.engine, found.what)),
+            // The text says already what to do.
+            EngineLevel::Warning => Finding::noted(check, found.what),
+            EngineLevel::Error => Finding::failed(check, found.what),
+        });
+    }
+}
+
+/// Reads every flow; those that the settings name must be there.
+pub(super) fn flows(settings: &Settings, tell: &mut Teller<'_>) -> Option<FlowBook> {
+    let book = match app::flows(settings.calls.flows_dir.as_deref()) {
+        Ok(book) => book,
+        Err(error) => {
+            tell(Finding::failed("flows", format!("{error:#}")));
+            return None;
+        }
+    };
+    let all = book.all();
+    for finding in all.iter().flat_map(|flow| flow.check()) {
+        tell(Finding::noted("flows", finding.to_string()));
+    }
+    let names: Vec<_> = all.iter().map(|flow| flow.name()).collect();
+    tell(Finding::ok("flows", format!("can be held: {}", names.join(", "))));
+    let routes = settings.calls.routes.iter().enumerate();
+    let named = routes.map(|(index, route)| (format!("calls.routes[{index}]"), &route.flow));
+    for (key, flow) in std::iter::once(("calls.default_flow".to_owned(), &settings.calls.default_flow)).chain(named) {
+        if let Err(error) = book.get(flow) {
+            let fix = "name one of these, or put NAME.toml into the folder that calls.flows_dir names";
+            tell(Finding::error("flows", format!("{key}: {error}"), fix));
+        }
+    }
+    Some(book)
+}
+
+/// Says a word, sends it through the codecs, and sees whether the voice detector and the recogniser hear it; and whether the
+/// recogniser knows the words of the flows.
+pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mut Teller<'_>) {
+    let engines = match app::engines(&settings.engine).await {
+        Ok(engines) => engines,
+        // The probe has told it.
+        Err(_) => return,
+    };
+    let request = SpeechRequest { text: "Yes.".into(), language: Language::default(), voice: None };
+    let (samples, voice) = match synthesise(&*engines.tts, &request).await {
+        Ok(said) => said,
+        Err(error) => return tell(Finding::failed("audio", format!("nothing to hear: {error}"))),
+    };
+    let frames = frames(&samples);
+    for codec in &settings.calls.codecs {
+        let line = through(*codec, &frames);
+        match detected(settings, &engines, &line) {
+            Err(error) => return tell(Finding::failed("audio", error.to_string())),
+            Ok(None) => tell(Finding::error(
+                "audio",
+                format!("{codec}: {} does not hear the word \"Yes\" that {voice} says", engines.vad.name()),
+                "lower calls.gate.on or engine.earshot.floor_dbfs, or choose another voice",
+            )),
+            Ok(Some(ms)) => tell(Finding::ok(
+                "audio",
+                format!("{codec}: {} hears the word \"Yes\" that {voice} says ({ms} ms)", engines.vad.name()),
+            )),
+        }
+    }
+    let recogniser = engines.asr.name().to_owned();
+    // A hummed line has no words, and a scripted recogniser is told them.
+    if let Some(codec) =
+        settings.calls.codecs.first().filter(|_| voice != "scripted" && !settings.engine.asr.is_empty())
+    {
+        let began = Instant::now();
+        match understood(&engines, &through(*codec, &frames)).await {
+            Err(error) => tell(Finding::failed("audio", error.to_string())),
+            Ok(heard) if heard.text.split_whitespace().any(|word| word == WORD) => tell(Finding::ok(
+                "audio",
+                format!(
+                    "{codec}: {recogniser} understands \"{}\" ({:.0} %, {} ms)",
+                    heard.text,
+                    heard.confidence * 100.0,
+                    began.elapsed().as_millis()
+                ),
+            )),
+            Ok(heard) => tell(Finding::warning(
+                "audio",
+                format!("{codec}: {recogniser} understands \"{}\" where {voice} says \"Yes\"", heard.text),
+                "put a recogniser in front of engine.asr that understands more, and see that its model fits the language",
+            )),
+        }
+    }
+    let Some(book) = book else { return };
+    let told = tokio::task::spawn_blocking(move || {
+        let flows = book.all();
+        let all = flows.iter().map(|flow| (flow.file().to_owned(), unheard(flow, &*engines.asr)));
+        all.collect::<Vec<_>>()
+    });
+    for (file, words) in told.await.unwrap_or_default() {
+        match words {
+            Ok(words) if words.is_empty() => {}
+            Ok(words) => tell(Finding::warning(
+                "flows",
+                format!("{file}: {recogniser} cannot hear these words: {}", Vec::from_iter(words).join(" ")),
+                format!("use other words in their phrases; tipring flow check --engines {file} says where they are"),
+            )),
+            Err(error) => tell(Finding::failed("flows", format!("{file}: {error}"))),
+        }
+    }
+}
+
+/// Cuts a line into frames, with silence around it.
+fn frames(samples: &[i16]) -> Vec<Samples> {
+    let spoken = samples.chunks(FRAME_SAMPLES).map(|chunk| {
+        let mut frame = [0; FRAME_SAMPLES];
+        for (to, from) in frame.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        frame
+    });
+    let silence = || std::iter::repeat_n([0; FRAME_SAMPLES], SILENCE);
+    silence().chain(spoken).chain(silence()).collect()
+}
+
+/// What the other end of the line hears.
+fn through(codec: CodecKind, frames: &[Samples]) -> Vec<AudioFrame> {
+    let (mut encoder, mut decoder) = (Encoder::new(codec), Decoder::new(codec));
+    let line = frames.iter().zip(0..).map(|(frame, n)| {
+        let mut packet = [0; FRAME_BYTES];
+        encoder.encode(frame, &mut packet);
+        let mut heard = AudioFrame::silence(MediaTime::from_frames(n));
+        heard.origin = FrameOrigin::Received;
+        decoder.decode(&packet, &mut heard.samples);
+        heard
+    });
+    line.collect()
+}
+
+/// How many milliseconds of speech the voice detector hears.
+fn detected(settings: &Settings, engines: &Engines, line: &[AudioFrame]) -> Result<Option<u64>, EngineError> {
+    let mut detector = engines.vad.open()?;
+    let mut gate = Gate::new(settings.calls.gate.clone());
+    let (mut since, mut total) = (None, None);
+    for frame in line {
+        match gate.push(frame.at, detector.push(frame)) {
+            Some(SpeechEdge::Started { onset }) => since = Some(onset),
+            Some(SpeechEdge::Paused { last }) => {
+                let ms = since.take().map_or(0, |onset| last.ms().saturating_sub(onset.ms()));
+                total = Some(total.unwrap_or(0) + ms);
+            }
+            None => {}
+        }
+    }
+    Ok(total)
+}
+
+/// What the recogniser makes of it where yes or no is expected.
+async fn understood(engines: &Engines, line: &[AudioFrame]) -> Result<Hypothesis, EngineError> {
+    let phrases = vec![WORD.to_owned(), "no".to_owned()];
+    let what = Arc::new(Expectation { language: Language::default(), kind: AnswerKind::YesNo, phrases });
+    let asr = Arc::clone(&engines.asr);
+    let prepared = Arc::clone(&what);
+    let failed = |what: &str| EngineError::Failed { engine: engines.asr.name().to_owned(), what: what.to_owned() };
+    tokio::task::spawn_blocking(move || asr.prepare(&prepared)).await.map_err(|error| failed(&error.to_string()))??;
+    let waker = std::future::poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+    let mut stream = engines.asr.open(&what.language, waker)?;
+    stream.expect(&what);
+    for frame in line {
+        stream.push(frame);
+        // Twenty times as fast as in a call, so that no queue runs over.
+        tokio::time::sleep(Duration::from_millis(FRAME_MS / 20)).await;
+    }
+    stream.flush();
+    let last = std::future::poll_fn(|_| {
+        loop {
+            match stream.poll() {
+                Some(Ok(heard)) if heard.kind == HypothesisKind::Final => return Poll::Ready(Ok(heard)),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Pending,
+            }
+        }
+    });
+    let late = failed(&format!("gave no answer within {} s", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, last).await.unwrap_or(Err(late))
+}

@@ -1,0 +1,120 @@
+//! `tipring flow`: call flows as their authors see them.
+
+use crate::agent::{Flow, FlowError};
+use crate::app;
+use crate::settings::{Settings, SettingsError};
+use crate::speech::{EngineError, Recognizer};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  tipring flow check sip-config/flows/welcome.toml
+  tipring flow check --engines flows/*.toml
+
+Each finding is a line FILE:LINE: SEVERITY: WHAT, and what to write instead. Exit code 1 when a flow cannot be held.";
+
+/// Arguments of `flow`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Find what keeps a conversation from being held: dead ends, states out of reach, names that nothing fills.
+    #[command(after_help = EXAMPLES)]
+    Check {
+        /// The flows.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+
+        /// Look for words that the configured recogniser cannot hear, too.
+        #[arg(long)]
+        engines: bool,
+    },
+}
+
+/// Runs the command. The settings count only where engines are needed.
+pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -> anyhow::Result<ExitCode> {
+    let Command::Check { files, engines } = args.command;
+    let recogniser = if engines { Some(app::engines(&settings?.engine).await?.asr) } else { None };
+    let mut good = true;
+    for file in &files {
+        match Flow::load(file) {
+            Ok(flow) => {
+                let mut findings: Vec<String> = flow.check().iter().map(ToString::to_string).collect();
+                if let Some(recogniser) = recogniser.clone() {
+                    let flow = flow.clone();
+                    let words = tokio::task::spawn_blocking(move || unheard(&flow, &*recogniser)).await??;
+                    let text = std::fs::read_to_string(file)?;
+                    findings.extend(words.iter().map(|word| {
+                        let line = line_of(word, &text);
+                        format!(
+                            "{}:{line}: warning: the recogniser cannot hear '{word}': use another word",
+                            file.display()
+                        )
+                    }));
+                }
+                findings.iter().for_each(|finding| println!("{finding}"));
+                println!("{}: {}", file.display(), summary(&flow, findings.len()));
+            }
+            Err(error) => {
+                good = false;
+                println!("{}", told(&error));
+            }
+        }
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The words of a flow's answers that a recogniser cannot hear. Compiles the flow for it: not for a thread of the runtime.
+pub(super) fn unheard(flow: &Flow, recogniser: &dyn Recognizer) -> Result<BTreeSet<String>, EngineError> {
+    let mut words = BTreeSet::new();
+    for expectation in flow.expectations() {
+        words.extend(recogniser.prepare(&expectation)?);
+    }
+    Ok(words)
+}
+
+/// The first line of a file, from 1, that has this word.
+fn line_of(word: &str, text: &str) -> usize {
+    let has = |line: &str| {
+        let line = line.split('#').next().unwrap_or_default().to_lowercase();
+        line.split(|c: char| !c.is_alphanumeric() && c != '\'').any(|part| part == word)
+    };
+    text.lines().position(has).map_or(1, |at| at + 1)
+}
+
+fn summary(flow: &Flow, findings: usize) -> String {
+    let states = match flow.state_names().count() {
+        1 => "1 state".to_owned(),
+        n => format!("{n} states"),
+    };
+    match findings {
+        0 => format!("{states} states, all is well"),
+        1 => format!("{states} states, can be held, 1 warning"),
+        n => format!("{states} states, can be held, {n} warnings"),
+    }
+}
+
+fn told(error: &FlowError) -> String {
+    match error {
+        FlowError::Syntax { file, line, column, what } => format!("{file}:{line}:{column}: error: {what}"),
+        FlowError::Read { .. } | FlowError::Invalid { .. } => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_in_its_line() {
+        let text = "# yes\nsay = \"Yesterday\"\nphrases = [\"oh yes\", \"don't\"]\n";
+        assert_eq!(line_of("yes", text), 3);
+        assert_eq!(line_of("don't", text), 3);
+        assert_eq!(line_of("never", text), 1);
+    }
+}

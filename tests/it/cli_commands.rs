@@ -1,0 +1,240 @@
+//! The program as a newcomer meets it: help, mistakes in files, what stands in the way of a call.
+
+use crate::sip_support::{Raw, header};
+use serde_json::Value;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+use tipring::audio::CodecKind;
+use tipring::phone::{Config, Handset, Plan, Script};
+
+/// What every command here is given: nothing of this machine, engines that need no library.
+fn tipring(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tipring"));
+    command.args(arguments.split(' ').filter(|argument| !argument.is_empty())).current_dir(folder).env_clear();
+    command
+        .env("TIPRING__SIP__LISTEN", "127.0.0.1:0")
+        .env("TIPRING__HTTP__LISTEN", "127.0.0.1:0")
+        .env("TIPRING__ENGINE__TTS", "scripted")
+        .env("TIPRING__SIP__NO_RESPONSE_MS", "500")
+        .env("TIPRING__SIP__REGISTER_TIMEOUT_MS", "500");
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Exit code, standard output, standard error.
+fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+async fn run_aside(command: Command) -> (Option<i32>, String, String) {
+    tokio::task::spawn_blocking(move || run(command)).await.unwrap()
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, help, _) = run(tipring(folder.path(), "--help"));
+    assert_eq!(code, Some(0));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 7, "{help}");
+    for name in commands.into_iter().chain(["flow check"]) {
+        let (code, help, _) = run(tipring(folder.path(), &format!("{name} --help")));
+        assert_eq!(code, Some(0), "{name}");
+        assert!(help.contains(&format!("Usage: tipring {name}")), "{help}");
+    }
+    assert_eq!(run(tipring(folder.path(), "")).0, Some(2));
+    assert_eq!(run(tipring(folder.path(), "srve")).0, Some(2));
+}
+
+#[test]
+fn a_broken_flow_is_told_by_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let head = "start = \"hello\"\n[fallback]\nsay = \"Sorry.\"\n";
+    flow("good.toml", &format!("{head}[state.hello]\nsay = \"Hello.\"\nhang_up = true\n"));
+    flow("lost.toml", &format!("{head}[state.hello]\nsay = \"Hello.\"\ngoto = \"nowhere\"\n"));
+    flow("torn.toml", "start = \"hello\n");
+    let (code, out, error) = run(tipring(folder.path(), "flow check good.toml"));
+    assert_eq!((code, out.as_str()), (Some(0), "good.toml: 1 state, all is well\n"), "{error}");
+    let (code, out, _) = run(tipring(folder.path(), "flow check good.toml lost.toml torn.toml missing.toml"));
+    assert_eq!(code, Some(1));
+    let line =
+        |start: &str| out.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {out}"));
+    assert!(line("lost.toml:6: error: ").contains("'nowhere'"), "{out}");
+    line("torn.toml:1:");
+    assert!(line("missing.toml: ").contains("cannot read"), "{out}");
+    line("good.toml: ");
+}
+
+#[test]
+fn a_slip_in_the_settings_is_told_by_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("my.toml"), "[sip]\nlistn = \"127.0.0.1:5070\"\n").unwrap();
+    for command in ["serve", "check", "call sip:a@127.0.0.1"] {
+        let (code, out, error) = run(tipring(folder.path(), &format!("--config my.toml {command}")));
+        let said = if command == "check" { out } else { error };
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("my.toml:2: unknown key 'listn'") && said.contains("'listen'"), "{said}");
+    }
+}
+
+/// The findings of `check --json` with these settings.
+fn findings(folder: &Path, settings: &[(&str, String)]) -> (Option<i32>, Vec<Value>) {
+    let mut command = tipring(folder, "check --json");
+    command.envs(settings.iter().map(|(key, value)| (format!("TIPRING__{key}"), value)));
+    let (code, out, error) = run(command);
+    (code, serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}\n{error}")))
+}
+
+#[track_caller]
+fn finding<'a>(findings: &'a [Value], check: &str, level: &str, part: &str) -> &'a Value {
+    findings
+        .iter()
+        .find(|f| {
+            f["check"] == check && f["level"] == level && f["what"].as_str().is_some_and(|what| what.contains(part))
+        })
+        .unwrap_or_else(|| panic!("no {level} of {check} says '{part}': {findings:#?}"))
+}
+
+fn account(registrar: SocketAddr) -> Vec<(&'static str, String)> {
+    vec![
+        ("SIP__ACCOUNTS__0__NAME", "pbx".into()),
+        ("SIP__ACCOUNTS__0__REGISTRAR", registrar.to_string()),
+        ("SIP__ACCOUNTS__0__USERNAME", "1001".into()),
+        ("SIP__ACCOUNTS__0__PASSWORD", "hush7".into()),
+    ]
+}
+
+#[test]
+fn the_doctor_names_who_has_a_port_and_who_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (sip, http) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let ours = format!("process {}", std::process::id());
+
+    let (code, found) = findings(folder.path(), &account(silent.local_addr().unwrap()));
+    assert_eq!(code, Some(1));
+    finding(&found, "config", "ok", "");
+    finding(&found, "sip", "ok", "is free");
+    let fix = &finding(&found, "account", "error", "pbx: unreachable")["fix"];
+    assert!(fix.as_str().is_some_and(|fix| fix.contains("firewall")), "{fix}");
+    finding(&found, "data", "ok", "can be written");
+    finding(&found, "tts", "ok", "scripted");
+    finding(&found, "flows", "ok", "welcome");
+    finding(&found, "audio", "ok", "PCMU");
+    assert!(found.iter().all(|f| !f.to_string().contains("hush7")));
+
+    let mut settings = account(silent.local_addr().unwrap());
+    settings.push(("SIP__LISTEN", sip.local_addr().unwrap().to_string()));
+    settings.push(("HTTP__LISTEN", http.local_addr().unwrap().to_string()));
+    settings.push(("SIP__TRUNKS__0__NAME", "carrier".into()));
+    settings.push(("SIP__TRUNKS__0__ADDRESS", "nobody.invalid:5060".into()));
+    let (code, found) = findings(folder.path(), &settings);
+    assert_eq!(code, Some(1));
+    for check in ["sip", "http"] {
+        let fix = &finding(&found, check, "error", &ours)["fix"];
+        assert!(fix.as_str().is_some_and(|fix| fix.contains("__LISTEN=127.0.0.1:")), "{fix}");
+    }
+    finding(&found, "account", "error", "unreachable");
+    finding(&found, "account", "warning", "password was not tried");
+    finding(&found, "trunk", "error", "cannot resolve nobody.invalid");
+}
+
+/// Answers every request with this status line.
+fn answering(raw: Raw, status: &'static str) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            let (request, from) = raw.read_from().await;
+            if request.starts_with("ACK ") {
+                continue;
+            }
+            let copied: String = ["Via", "From", "Call-ID", "CSeq"]
+                .iter()
+                .map(|name| format!("{name}: {}\r\n", header(&request, name).unwrap()))
+                .collect();
+            let to = header(&request, "To").unwrap();
+            raw.send(from, &format!("SIP/2.0 {status}\r\n{copied}To: {to};tag=r\r\nContent-Length: 0\r\n\r\n")).await;
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_tells_a_wrong_password_from_a_peer_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registrar, trunk) = (Raw::on("127.0.0.1:0").await, Raw::on("127.0.0.1:0").await);
+    let mut settings = account(registrar.address());
+    settings.push(("SIP__TRUNKS__0__NAME", "carrier".into()));
+    settings.push(("SIP__TRUNKS__0__ADDRESS", trunk.address().to_string()));
+    let tasks = [answering(registrar, "403 Forbidden"), answering(trunk, "404 Not Found")];
+    let path = folder.path().to_owned();
+    let (code, found) = tokio::task::spawn_blocking(move || findings(&path, &settings)).await.unwrap();
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(code, Some(1));
+    finding(&found, "account", "error", "password (403)");
+    finding(&found, "trunk", "ok", "answered OPTIONS with 404");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_fails_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = Raw::on("127.0.0.1:0").await;
+    let (code, out, error) = run_aside(tipring(folder.path(), &format!("call sip:1001@{}", silent.address()))).await;
+    assert_eq!(code, Some(1), "{out}{error}");
+    assert!(out.contains("the call failed: unreachable"), "{out}{error}");
+
+    let busy = Raw::on("127.0.0.1:0").await;
+    let command = tipring(folder.path(), &format!("call sip:1001@{} --json", busy.address()));
+    let task = answering(busy, "486 Busy Here");
+    let (code, out, error) = run_aside(command).await;
+    task.abort();
+    assert_eq!(code, Some(1), "{out}{error}");
+    assert!(error.contains("the call failed: busy (486"), "{error}");
+    let record: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&record["end_reason"]["kind"], &record["end_reason"]["status"]), (&"not_answered".into(), &486.into()));
+
+    let mut command = tipring(folder.path(), "call 1002");
+    command.envs(account(silent.address()).into_iter().map(|(key, value)| (format!("TIPRING__{key}"), value)));
+    let (code, _, error) = run_aside(command).await;
+    assert!(code == Some(1) && error.contains("account pbx: unreachable"), "{error}");
+    let (code, _, error) = run_aside(tipring(folder.path(), "call sip:1@127.0.0.1 --var nobody=x")).await;
+    assert!(code == Some(1) && error.contains("--var nobody"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_answered_leaves_its_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), extension: None, codecs: CodecKind::ALL.to_vec() };
+    let mut callee = Handset::start(config).await.unwrap();
+    let command = tipring(folder.path(), &format!("call sip:1001@{}", callee.local_addr()));
+    let script = Script::new(Vec::new()).with_linger(Duration::from_secs(30)).with_patience(Duration::from_secs(30));
+    let plan = Plan { script, noise_dbfs: None, record: false, longest: Duration::from_secs(3) };
+    let answering = tokio::spawn(async move {
+        let held = callee.answer(plan, &mut |_| {}).await;
+        callee.shutdown().await;
+        held.unwrap()
+    });
+    let (code, out, error) = run_aside(command).await;
+    let held = answering.await.unwrap();
+    assert_eq!(code, Some(0), "{out}{error}");
+    assert!(held.log.heard.packets > 100, "{} packets", held.log.heard.packets);
+    for part in ["answered\n", "  agent   ", "the call is over", "the callee hung up"] {
+        assert!(out.contains(part), "'{part}' is missing: {out}{error}");
+    }
+    for (label, least) in [("record:    ", 300), ("recording: ", 40_000)] {
+        let path = out.lines().find_map(|line| line.strip_prefix(label)).unwrap();
+        assert!(std::fs::metadata(folder.path().join(path)).unwrap().len() > least, "{path}");
+    }
+}
