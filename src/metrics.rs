@@ -121,7 +121,6 @@ struct Inner {
     stages: Family<StageLabel, Histogram>,
     turns: Counter,
     barge_ins: Counter,
-    no_matches: Counter,
     engine_failures: Family<EngineLabel, Counter>,
     engine_fallbacks: Family<EngineLabel, Counter>,
     registered: Family<AccountLabel, Gauge>,
@@ -178,8 +177,6 @@ impl Metrics {
         registry.register("caller_turns", "Turns of callers that were decided", turns.clone());
         let barge_ins = Counter::default();
         registry.register("barge_ins", "Times that a caller interrupted the agent", barge_ins.clone());
-        let no_matches = Counter::default();
-        registry.register("no_matches", "Turns of callers that the flow could not use", no_matches.clone());
         let engine_failures = Family::<EngineLabel, Counter>::default();
         registry.register("engine_failures", "Failures of engines", engine_failures.clone());
         let engine_fallbacks = Family::<EngineLabel, Counter>::default();
@@ -217,7 +214,6 @@ impl Metrics {
             stages,
             turns,
             barge_ins,
-            no_matches,
             engine_failures,
             engine_fallbacks,
             registered,
@@ -271,11 +267,6 @@ impl Metrics {
     /// A caller interrupted the agent.
     pub fn barge_in(&self) {
         self.0.barge_ins.inc();
-    }
-
-    /// A caller's turn was of no use to the flow.
-    pub fn no_match(&self) {
-        self.0.no_matches.inc();
     }
 
     /// An engine failed. `kind` is `vad`, `asr`, `tts` or `llm`; `engine` its configured name (a bounded set).

@@ -58,6 +58,18 @@ impl Ledger {
         self.record.party.sip_call_id = id.to_owned();
     }
 
+    /// An engine of this kind has served before.
+    pub(super) fn has_served(&self, kind: EngineKind) -> bool {
+        let engines = &self.record.engines;
+        let names = match kind {
+            EngineKind::Vad => &engines.vad,
+            EngineKind::Asr => &engines.asr,
+            EngineKind::Tts => &engines.tts,
+            EngineKind::Llm => &engines.llm,
+        };
+        !names.is_empty()
+    }
+
     /// An engine served for the first time.
     pub(super) fn served(&mut self, kind: EngineKind, name: String) {
         let names = match kind {

@@ -10,10 +10,11 @@ use super::negotiate::{Descriptions, Settled};
 use super::replies::Replies;
 use super::speak::Line;
 use super::speech::{Observation, Observed, SpeechHandle, SpeechOrder};
-use crate::agent::{Action, Agent, Input};
+use crate::agent::{Action, Agent, AgentEvent, Input};
 use crate::audio::MediaTime;
 use crate::media::{MediaControl, MediaEvent};
-use crate::record::{CallRecord, EndReason};
+use crate::metrics::{Metrics, Stage};
+use crate::record::{CallRecord, EndReason, Speaker, TurnRecord};
 use crate::speech::{EngineKind, Language, SpeechRequest};
 use crate::ua::{Dialog, DialogEvent, Responder};
 use std::sync::Arc;
@@ -113,10 +114,7 @@ impl Session {
                 }
                 Action::Transfer { target } => self.transfer(target),
                 Action::HangUp(reason) => end = end.or(Some(reason)),
-                Action::Report(event) => {
-                    let kind = self.ledger.enter(event);
-                    self.show(kind);
-                }
+                Action::Report(event) => self.report(event),
             }
         }
         end
@@ -151,9 +149,15 @@ impl Session {
                 tracing::warn!(call = %self.ledger.id(), %why, "a line could not be spoken");
                 Input::LineFailed { utterance }
             }
-            Observed::Served { kind, name } => return self.ledger.served(kind, name),
+            Observed::Served { kind, name } => {
+                if self.ledger.has_served(kind) {
+                    self.shared.metrics.engine_fell_back(kind.name(), &name);
+                }
+                return self.ledger.served(kind, name);
+            }
             Observed::Down { kind, why } => {
-                tracing::error!(call = %self.ledger.id(), ?kind, %why, "no engine left");
+                tracing::error!(call = %self.ledger.id(), kind = kind.name(), %why, "no engine left");
+                self.shared.metrics.engine_failed(kind.name(), "all");
                 Input::EngineDown(kind)
             }
         };
@@ -239,8 +243,7 @@ impl Session {
         self.agent.handle(self.media.now().max(now), Input::Over);
         while let Some(action) = self.agent.poll() {
             if let Action::Report(event) = action {
-                let kind = self.ledger.enter(event);
-                self.show(kind);
+                self.report(event);
             }
         }
         self.media.stop();
@@ -252,9 +255,42 @@ impl Session {
         self.ledger.close(reason, time::OffsetDateTime::now_utc(), report)
     }
 
+    /// Enters what the agent reports, counts it and shows it.
+    fn report(&mut self, event: AgentEvent) {
+        if let AgentEvent::Turn(turn) = &event {
+            count(&self.shared.metrics, turn);
+        }
+        let kind = self.ledger.enter(event);
+        self.show(kind);
+    }
+
     fn show(&self, kind: LiveKind) {
         // Nobody watching is not an error.
         let _ = self.shared.live.send(LiveEvent { call: self.ledger.id(), instant: Instant::now(), kind });
+    }
+}
+
+/// The server's own view of how fast it was; the published figure is the telephone's.
+fn count(metrics: &Metrics, turn: &TurnRecord) {
+    if turn.speaker == Speaker::Caller {
+        return metrics.caller_turn();
+    }
+    let Some(latency) = &turn.latency else { return };
+    let between = |from: Option<MediaTime>, to: Option<MediaTime>| {
+        Some(Duration::from_micros((to?.ms_since(from?).max(0.0) * 1000.0) as u64))
+    };
+    if let Some(gap) = between(latency.speech_end, latency.first_packet) {
+        metrics.response_gap(gap);
+    }
+    for (stage, from, to) in [
+        (Stage::Endpoint, latency.speech_end, latency.decided),
+        (Stage::FirstToken, latency.decided, latency.first_token),
+        (Stage::FirstAudio, latency.first_token, latency.first_audio),
+        (Stage::FirstPacket, latency.first_audio, latency.first_packet),
+    ] {
+        if let Some(took) = between(from, to) {
+            metrics.response_stage(stage, took);
+        }
     }
 }
 

@@ -24,6 +24,18 @@ pub enum EngineKind {
     Llm,
 }
 
+impl EngineKind {
+    /// As in the configuration: `vad`, `asr`, `tts` or `llm`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vad => "vad",
+            Self::Asr => "asr",
+            Self::Tts => "tts",
+            Self::Llm => "llm",
+        }
+    }
+}
+
 /// Why an engine cannot serve.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
