@@ -10,7 +10,7 @@
 use super::Model;
 use super::band::{Band, BandMeter, shape};
 use super::confidence::{Understood, understand};
-use super::ffi::Decoder;
+use super::ffi::{Decoder, Segment};
 use super::grammar::{Grammar, LANGUAGE_WEIGHT};
 use super::level::SpeechLevel;
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
@@ -42,8 +42,8 @@ const SILENCE_GRAMMAR: &str =
 pub(super) struct Decoding {
     decoder: Decoder,
     words: BTreeSet<String>,
-    /// Compiled grammars by name, the one used last at the back.
-    grammars: VecDeque<(u64, Arc<Grammar>)>,
+    /// Compiled grammars by number, the one used last at the back.
+    grammars: VecDeque<u64>,
     meter: BandMeter,
     level: SpeechLevel,
     /// Speech of this call that the channel's mean was measured on, in samples; settles at [`SETTLED`].
@@ -105,15 +105,15 @@ impl Decoding {
 
     /// Expects what this grammar holds; speech that is already there is decoded again with it.
     pub fn expect(&mut self, (id, grammar): (u64, Arc<Grammar>)) -> Result<(), String> {
-        if self.grammars.back().is_some_and(|(current, _)| *current == id) {
+        if self.grammars.back() == Some(&id) {
             return Ok(());
         }
         self.decoder.end();
         self.utterance.pass = Pass::None;
         self.utterance.answer = None;
-        if let Some(at) = self.grammars.iter().position(|(known, _)| *known == id) {
-            let entry = self.grammars.remove(at);
-            self.grammars.extend(entry);
+        if let Some(at) = self.grammars.iter().position(|known| *known == id) {
+            self.grammars.remove(at);
+            self.grammars.push_back(id);
             return Ok(());
         }
         for (word, pronunciations) in &grammar.words {
@@ -126,9 +126,9 @@ impl Decoding {
         }
         self.decoder.set_grammar(&name(id), &grammar.text, LANGUAGE_WEIGHT)?;
         self.decoder.select(&name(id))?;
-        self.grammars.push_back((id, grammar));
+        self.grammars.push_back(id);
         if self.grammars.len() > GRAMMARS
-            && let Some((old, _)) = self.grammars.pop_front()
+            && let Some(old) = self.grammars.pop_front()
         {
             self.decoder.forget(&name(old));
         }
@@ -247,7 +247,7 @@ impl Decoding {
             }
             self.decoder.end();
         }
-        if let Some((id, _)) = self.grammars.back() {
+        if let Some(id) = self.grammars.back() {
             self.decoder.select(&name(*id))?;
         }
         self.decoder.start()?;
@@ -277,11 +277,8 @@ impl Decoding {
         Ok(())
     }
 
-    fn join(&self, path: &[super::ffi::Segment]) -> Understood {
-        let now = match self.grammars.back() {
-            Some((_, grammar)) => understand(path, grammar),
-            None => Understood::default(),
-        };
+    fn join(&self, path: &[Segment]) -> Understood {
+        let now = understand(path);
         let earlier = &self.utterance.earlier;
         match (earlier.text.is_empty(), now.text.is_empty()) {
             (true, _) => now,

@@ -180,6 +180,7 @@ impl Worker {
             self.flushing = false;
             self.since_partial = 0;
             let covers = decoding.covers();
+            tracing::trace!(evidence = ?answer.evidence, confidence = answer.confidence, "final");
             self.partial.clone_from(&answer.text);
             self.give(HypothesisKind::Final, answer.text, answer.confidence, covers);
             return Ok(Next::Again(Instant::now() + SLACK));
