@@ -36,6 +36,12 @@ const QUESTIONS_PER_CALL: usize = 8;
 const PAUSES_MS: [u64; 10] = [220, 260, 290, 320, 380, 440, 520, 620, 800, 1200];
 /// When interruptions come: milliseconds after the agent started to speak.
 const BARGE_INS_MS: [u64; 5] = [600, 750, 900, 1100, 1400];
+/// What is said in the bench of the response gap, in words.
+const RESPONSE: &str = "synthesised callers (rms, awb, kal16) in conversations with the flow 'welcome'; every second utterance \
+                        holds a pause of 220 to 1200 ms";
+/// What is said in the bench of interruptions, in words.
+const BARGE_IN: &str =
+    "synthesised callers (rms, awb, kal16) who interrupt the answers of the flow 'welcome' after 600 to 1400 ms";
 /// The callers' voices: not the agent's default.
 const CALLERS: [&str; 3] = ["rms", "awb", "kal16"];
 
@@ -115,11 +121,11 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Response { turns, common } => {
             let measured = |report: &Report| report.summary.gaps;
-            measure("response", turns as usize, measured, response_lines, *common, settings).await
+            measure("response", turns as usize, measured, (RESPONSE, response_lines), *common, settings).await
         }
         What::BargeIn { times, common } => {
             let measured = |report: &Report| report.summary.barge_ins;
-            measure("barge-in", times as usize, measured, barge_in_lines, *common, settings).await
+            measure("barge-in", times as usize, measured, (BARGE_IN, barge_in_lines), *common, settings).await
         }
     }
 }
@@ -181,24 +187,14 @@ async fn measure(
     bench: &str,
     wanted: usize,
     measured: fn(&Report) -> usize,
-    lines: fn(usize) -> Vec<Line>,
+    (material, lines): (&str, fn(usize) -> Vec<Line>),
     common: Common,
     settings: Settings,
 ) -> anyhow::Result<ExitCode> {
     let console = Console { json: common.json };
     let manner = common.manner;
     let given = common.lines.0;
-    let material = if given.is_empty() {
-        format!(
-            "synthesised callers ({}), conversations with the flow 'welcome', a pause of {} to {} ms within every second \
-             utterance of the bench of the response gap",
-            CALLERS.join(", "),
-            PAUSES_MS[0],
-            PAUSES_MS[PAUSES_MS.len() - 1],
-        )
-    } else {
-        "the lines given on the command line, in every call".to_owned()
-    };
+    let material = if given.is_empty() { material.to_owned() } else { "the lines given, in every call".to_owned() };
     let voices = Voices::new(&manner.lang);
     let mut callers = Callers { voices, given, lines, voice: manner.voice.clone(), silence: manner.silence() };
     let scratch = Scratch::new()?;

@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// The telephone's own packets leave on time to a few milliseconds; when one was as late as this, the machine was overloaded.
+const LATE_MS: f64 = 40.0;
+
 /// Where people's lines go: to standard output, or to standard error when figures go to standard output as JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Console {
@@ -112,6 +115,11 @@ pub fn summary(report: &Report) -> String {
             s.false_cutoffs,
             s.missed,
         );
+        let _ = writeln!(
+            text,
+            "pauses           {} of the spoken turns hold a silence of 200 ms or more; of the cut-offs, {} fell on one without",
+            s.turns_with_pause, s.false_cutoffs_without_pause,
+        );
     }
     if s.not_endpoint_ms_p50.is_some() {
         let _ = writeln!(
@@ -157,6 +165,10 @@ pub fn summary(report: &Report) -> String {
         "                 audible from {} dBFS; percentiles by nearest rank; the telephone's own packets left at most {:.1} ms late",
         report.definition.audible_dbfs, s.send_late_max_ms,
     );
+    if s.send_late_max_ms > LATE_MS {
+        let _ =
+            writeln!(text, "NOTE             this machine was too busy to measure on: do not publish these figures");
+    }
     text
 }
 

@@ -19,6 +19,8 @@ pub struct Said {
     pub began: Duration,
     /// Time just after the last speech sample, or of the last event packet.
     pub ended: Duration,
+    /// The longest silence within the speech.
+    pub longest_pause: Duration,
     /// False when the call ended before all of it was said.
     pub complete: bool,
 }
@@ -109,7 +111,15 @@ mod tests {
     }
 
     fn said(began: u64, ended: u64) -> Said {
-        Said { text: None, keys: None, interrupting: false, began: ms(began), ended: ms(ended), complete: true }
+        Said {
+            text: None,
+            keys: None,
+            interrupting: false,
+            began: ms(began),
+            ended: ms(ended),
+            longest_pause: Duration::ZERO,
+            complete: true,
+        }
     }
 
     fn spurt(began: u64, ended: u64) -> Spurt {

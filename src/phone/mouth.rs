@@ -64,12 +64,13 @@ impl Mouth {
 
     /// Begins a step with the next tick. Keys that are none are left out.
     pub(super) fn begin(&mut self, step: &Step) {
-        let said = |text: Option<String>, keys: Option<String>| Said {
+        let said = |text: Option<String>, keys: Option<String>, longest_pause: usize| Said {
             text,
             keys,
             interrupting: matches!(step.trigger, Trigger::AgentSpeaking(_)),
             began: Duration::MAX,
             ended: Duration::MAX,
+            longest_pause: span(longest_pause),
             complete: false,
         };
         self.state = match &step.act {
@@ -78,7 +79,7 @@ impl Mouth {
                 State::Saying {
                     position: speech.start.saturating_sub(LEAD),
                     end: (speech.end + TRAIL).min(utterance.samples().len()),
-                    said: said(utterance.text().map(str::to_owned), None),
+                    said: said(utterance.text().map(str::to_owned), None, utterance.longest_pause()),
                     utterance: Arc::clone(utterance),
                 }
             }
@@ -86,7 +87,7 @@ impl Mouth {
                 codes: keys.chars().filter_map(key_code).collect(),
                 key: 0,
                 tick: 0,
-                said: said(None, Some(keys.clone())),
+                said: said(None, Some(keys.clone()), 0),
             },
         };
     }

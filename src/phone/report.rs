@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Version of the report's schema, raised when a field changes its meaning.
 pub const REPORT_VERSION: u32 = 1;
 
+/// Silences within an utterance count as pauses from here on.
+const PAUSE_MS: u64 = 200;
+
 /// An agent turn answers a measured spurt when it began within this time of it.
 const SAME_ONSET_MS: f64 = 500.0;
 
@@ -158,6 +161,8 @@ pub struct TurnReport {
     pub stop_ms: Option<f64>,
     /// The agent spoke into the caller's utterance.
     pub false_cutoff: bool,
+    /// The longest silence within what the caller said.
+    pub longest_pause_ms: u64,
     /// No answer came.
     pub missed: bool,
     /// All of it was said before the call ended.
@@ -195,6 +200,10 @@ pub struct Summary {
     pub gap_p99_ms: Option<f64>,
     /// Turns into which the agent spoke.
     pub false_cutoffs: usize,
+    /// Spoken turns with a silence of at least 200 ms within.
+    pub turns_with_pause: usize,
+    /// Those of `false_cutoffs` that had no such silence.
+    pub false_cutoffs_without_pause: usize,
     /// Turns without an answer.
     pub missed: usize,
     /// The gap less the configured endpoint wait, median.
@@ -292,6 +301,8 @@ impl Report {
             gap_p95_ms: percentile(&gaps, 95.0),
             gap_p99_ms: percentile(&gaps, 99.0),
             false_cutoffs: count(|t| t.false_cutoff),
+            turns_with_pause: count(|t| t.longest_pause_ms >= PAUSE_MS),
+            false_cutoffs_without_pause: count(|t| t.false_cutoff && t.longest_pause_ms < PAUSE_MS),
             missed: count(|t| t.missed),
             not_endpoint_ms_p50: percentile(&rest, 50.0),
             not_endpoint_ms_p95: percentile(&rest, 95.0),
@@ -373,6 +384,7 @@ fn turn_report(turn: &Turn, until: Duration, answered: Duration, turns: &[Turn],
         barge_in: turn.barge_in,
         stop_ms: turn.stop_ms.map(tenth),
         false_cutoff: turn.false_cutoff,
+        longest_pause_ms: turn.said.longest_pause.as_millis() as u64,
         missed: turn.missed,
         complete: turn.said.complete,
         caller_began_ms: from_answer(turn.said.began),
@@ -393,7 +405,8 @@ mod tests {
 
     fn said(text: &str, began: u64, ended: u64) -> Said {
         let (began, ended) = (at(began), at(ended));
-        Said { text: Some(text.into()), keys: None, interrupting: false, began, ended, complete: true }
+        let (text, longest_pause) = (Some(text.into()), at(250));
+        Said { text, keys: None, interrupting: false, began, ended, longest_pause, complete: true }
     }
 
     fn caller(text: &str, began: u64, ended: u64) -> Observed {
@@ -436,7 +449,7 @@ mod tests {
         assert_eq!((second.barge_in, second.stop_ms), (true, Some(260.0)));
         assert_eq!(second.heard_text.as_deref(), Some("stop"));
         let summary = &report.summary;
-        assert_eq!((summary.turns, summary.gaps, summary.barge_ins), (2, 1, 1));
+        assert_eq!((summary.turns, summary.gaps, summary.barge_ins, summary.turns_with_pause), (2, 1, 1, 2));
         assert_eq!((summary.gap_p50_ms, summary.not_endpoint_ms_p95), (Some(340.0), Some(40.0)));
     }
 

@@ -17,6 +17,7 @@ const CLICK_PIECES: usize = 2;
 pub struct Utterance {
     samples: Vec<i16>,
     speech: Range<usize>,
+    longest_pause: usize,
     text: Option<String>,
     name: String,
 }
@@ -38,7 +39,10 @@ impl Utterance {
         let first = runs().position(is_speech).ok_or_else(silent)?;
         let last = runs().rposition(is_speech).ok_or_else(silent)? + CLICK_PIECES;
         let speech = first * PIECE_SAMPLES..(last * PIECE_SAMPLES).min(samples.len());
-        Ok(Self { samples, speech, text, name: name.to_owned() })
+        let within = pieces.get(first..last).unwrap_or(&[]);
+        let longest_pause =
+            within.split(|p| p.level_dbfs > floor).map(<[Piece]>::len).max().unwrap_or(0) * PIECE_SAMPLES;
+        Ok(Self { samples, speech, longest_pause, text, name: name.to_owned() })
     }
 
     /// Joins parts with silences: `parts` are utterances, each with the milliseconds of silence in front of its *speech*. What
@@ -49,18 +53,22 @@ impl Utterance {
     pub fn join(parts: &[(u64, Self)], name: &str, text: Option<String>) -> Result<Self, PhoneError> {
         let mut samples = Vec::new();
         let mut speech = 0..0;
+        let mut longest_pause = 0;
         for (pause_ms, part) in parts {
             samples.resize(samples.len() + (pause_ms * SAMPLES_PER_MS) as usize, 0);
             if speech.is_empty() {
                 speech.start = samples.len();
+            } else {
+                longest_pause = longest_pause.max((pause_ms * SAMPLES_PER_MS) as usize);
             }
+            longest_pause = longest_pause.max(part.longest_pause);
             samples.extend_from_slice(part.samples.get(part.speech.clone()).unwrap_or(&[]));
             speech.end = samples.len();
         }
         if speech.is_empty() {
             return Err(PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS });
         }
-        Ok(Self { samples, speech, text, name: name.to_owned() })
+        Ok(Self { samples, speech, longest_pause, text, name: name.to_owned() })
     }
 
     /// All samples, 16 kHz.
@@ -71,6 +79,11 @@ impl Utterance {
     /// The speech: index of its first sample to just after its last.
     pub fn speech(&self) -> Range<usize> {
         self.speech.clone()
+    }
+
+    /// The longest stretch without an audible piece within the speech, in samples.
+    pub fn longest_pause(&self) -> usize {
+        self.longest_pause
     }
 
     /// The words, where they are known.
@@ -101,6 +114,7 @@ mod tests {
         samples.extend(vec![2; 2400]);
         let found = Utterance::annotate(samples, "test", None).unwrap();
         assert_eq!(found.speech(), 1600..10_400);
+        assert_eq!(found.longest_pause(), 4000);
     }
 
     #[test]
@@ -142,7 +156,7 @@ mod tests {
         };
         let joined = Utterance::join(&[(0, part(160)), (300, part(480))], "both", Some("a b".into())).unwrap();
         assert_eq!(joined.samples().len(), 800 + 4800 + 800);
-        assert_eq!(joined.speech(), 0..6400);
+        assert_eq!((joined.speech(), joined.longest_pause()), (0..6400, 4800));
         assert!(joined.samples()[800..5600].iter().all(|&s| s == 0));
         assert_eq!(joined.name(), "a b");
     }

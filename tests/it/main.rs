@@ -12,6 +12,7 @@ mod cli_commands;
 mod llm_openai;
 mod media_ports;
 mod phone_call;
+mod phone_demo;
 mod phone_rtp;
 mod server;
 mod settings;
