@@ -1,5 +1,5 @@
 //! Whole buffers from any rate to any rate, for files and voices. (The line's own 8 ↔ 16 kHz is in
-//! [`HalfBandUp`](super::HalfBandUp): it streams and delays by 1.7 ms.)
+//! [`HalfBandUp`]: it streams and delays by 1.7 ms.)
 
 use super::{AudioError, HalfBandUp};
 use audioadapter_buffers::direct::InterleavedSlice;

@@ -21,7 +21,7 @@ impl fmt::Display for Language {
     }
 }
 
-/// A change of the caller's voice activity, after hysteresis ([`super::gate`]).
+/// A change of the caller's voice activity, after hysteresis ([`Gate`](super::Gate)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpeechEdge {
     /// The caller began to speak, or went on after a pause. Sent once the gate is sure; `onset` lies before that.
