@@ -93,9 +93,9 @@ fn summary(flow: &Flow, findings: usize) -> String {
         n => format!("{n} states"),
     };
     match findings {
-        0 => format!("{states} states, all is well"),
-        1 => format!("{states} states, can be held, 1 warning"),
-        n => format!("{states} states, can be held, {n} warnings"),
+        0 => format!("{states}, all is well"),
+        1 => format!("{states}, can be held, 1 warning"),
+        n => format!("{states}, can be held, {n} warnings"),
     }
 }
 

@@ -16,6 +16,7 @@ fn tipring(folder: &Path, arguments: &str) -> Command {
     command
         .env("TIPRING__SIP__LISTEN", "127.0.0.1:0")
         .env("TIPRING__HTTP__LISTEN", "127.0.0.1:0")
+        .env("TIPRING__ENGINE__ASR", "scripted")
         .env("TIPRING__ENGINE__TTS", "scripted")
         .env("TIPRING__SIP__NO_RESPONSE_MS", "500")
         .env("TIPRING__SIP__REGISTER_TIMEOUT_MS", "500");
@@ -151,6 +152,23 @@ fn the_doctor_names_who_has_a_port_and_who_does_not_answer() {
     finding(&found, "account", "error", "unreachable");
     finding(&found, "account", "warning", "password was not tried");
     finding(&found, "trunk", "error", "cannot resolve nobody.invalid");
+}
+
+#[test]
+fn the_doctor_hears_and_understands_its_own_voice() {
+    let folder = tempfile::tempdir().unwrap();
+    let engines = [("ENGINE__ASR", "pocketsphinx".to_owned()), ("ENGINE__TTS", "flite".to_owned())];
+    let (_, found) = findings(folder.path(), &engines);
+    if let Some(missing) = found.iter().find(|f| f["level"] == "error" && (f["check"] == "asr" || f["check"] == "tts"))
+    {
+        eprintln!("skipped: {missing}");
+        return;
+    }
+    for codec in CodecKind::ALL {
+        let what = finding(&found, "audio", "ok", &format!("{codec}: earshot hears"))["what"].as_str().unwrap();
+        assert!(what.contains("pocketsphinx understands it"), "{what}");
+    }
+    assert!(!found.iter().any(|f| f["what"].as_str().is_some_and(|what| what.contains("cannot hear these words"))));
 }
 
 /// Answers every request with this status line.

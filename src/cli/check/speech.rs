@@ -16,7 +16,7 @@ use crate::speech::{
 };
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the self-test says, and expects to hear.
 const WORD: &str = "yes";
@@ -89,46 +89,25 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
         Err(error) => return tell(Finding::failed("audio", format!("nothing to hear: {error}"))),
     };
     let frames = frames(&samples);
+    // A hummed line has no words, and a scripted recogniser is told them.
+    let has_words = voice != "scripted" && settings.engine.asr.first().is_some_and(|name| name != "scripted");
     for codec in &settings.calls.codecs {
         let line = through(*codec, &frames);
-        match detected(settings, &engines, &line) {
+        let detector = engines.vad.name();
+        let heard = match detected(settings, &engines, &line) {
             Err(error) => return tell(Finding::failed("audio", error.to_string())),
-            Ok(None) => tell(Finding::error(
-                "audio",
-                format!("{codec}: {} does not hear the word \"Yes\" that {voice} says", engines.vad.name()),
-                "lower calls.gate.on or engine.earshot.floor_dbfs, or choose another voice",
-            )),
-            Ok(Some(ms)) => tell(Finding::ok(
-                "audio",
-                format!("{codec}: {} hears the word \"Yes\" that {voice} says ({ms} ms)", engines.vad.name()),
-            )),
-        }
-    }
-    let recogniser = engines.asr.name().to_owned();
-    // A hummed line has no words, and a scripted recogniser is told them.
-    if let Some(codec) =
-        settings.calls.codecs.first().filter(|_| voice != "scripted" && !settings.engine.asr.is_empty())
-    {
-        let began = Instant::now();
-        match understood(&engines, &through(*codec, &frames)).await {
-            Err(error) => tell(Finding::failed("audio", error.to_string())),
-            Ok(heard) if heard.text.split_whitespace().any(|word| word == WORD) => tell(Finding::ok(
-                "audio",
-                format!(
-                    "{codec}: {recogniser} understands \"{}\" ({:.0} %, {} ms)",
-                    heard.text,
-                    heard.confidence * 100.0,
-                    began.elapsed().as_millis()
-                ),
-            )),
-            Ok(heard) => tell(Finding::warning(
-                "audio",
-                format!("{codec}: {recogniser} understands \"{}\" where {voice} says \"Yes\"", heard.text),
-                "put a recogniser in front of engine.asr that understands more, and see that its model fits the language",
-            )),
-        }
+            Ok(None) => {
+                let what = format!("{codec}: {detector} does not hear the word \"Yes\" that {voice} says");
+                let fix = "lower calls.gate.on or engine.earshot.floor_dbfs, or choose another voice";
+                tell(Finding::error("audio", what, fix));
+                continue;
+            }
+            Ok(Some(ms)) => format!("{codec}: {detector} hears the word \"Yes\" that {voice} says ({ms} ms)"),
+        };
+        tell(if has_words { words(&engines, &line, heard).await } else { Finding::ok("audio", heard) });
     }
     let Some(book) = book else { return };
+    let recogniser = engines.asr.name().to_owned();
     let told = tokio::task::spawn_blocking(move || {
         let flows = book.all();
         let all = flows.iter().map(|flow| (flow.file().to_owned(), unheard(flow, &*engines.asr)));
@@ -144,6 +123,22 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
             )),
             Err(error) => tell(Finding::failed("flows", format!("{file}: {error}"))),
         }
+    }
+}
+
+/// Whether the recogniser understands what the voice detector heard.
+async fn words(engines: &Engines, line: &[AudioFrame], heard: String) -> Finding {
+    let recogniser = engines.asr.name();
+    match understood(engines, line).await {
+        Err(error) => Finding::failed("audio", error.to_string()),
+        Ok(answer) if answer.text.split_whitespace().any(|word| word == WORD) => {
+            Finding::ok("audio", format!("{heard}, {recogniser} understands it ({:.0} %)", answer.confidence * 100.0))
+        }
+        Ok(answer) => Finding::warning(
+            "audio",
+            format!("{heard}, {recogniser} understands \"{}\"", answer.text.trim()),
+            "put a recogniser in front of engine.asr that understands more, and see that its model fits the language",
+        ),
     }
 }
 
