@@ -33,6 +33,7 @@ mod audible;
 mod ear;
 mod error;
 mod handset;
+mod machine;
 mod measure;
 mod mouth;
 mod record;
@@ -45,11 +46,10 @@ pub use audible::{AUDIBLE_AMPLITUDE, BRIDGE, PIECE_SAMPLES, Piece, Spurt, SpurtF
 pub use ear::HeardStats;
 pub use error::PhoneError;
 pub use handset::{Config, End, Extension, Handset, HeldCall, failed_call};
+pub use machine::Machine;
 pub use measure::{STOP_SILENCE, Said, Turn, measure, percentile};
 pub use record::{Recording, Track};
-pub use report::{
-    CallReport, Definition, Machine, Observed, ObservedSpeaker, REPORT_VERSION, Report, Summary, TurnReport,
-};
+pub use report::{CallReport, Definition, Observed, ObservedSpeaker, REPORT_VERSION, Report, Summary, TurnReport};
 pub use rtp_loop::{CallLog, Happening, Path, Plan, RtpLoop};
 pub use script::{Act, Cue, LINGER, PATIENCE, Script, Step, Trigger};
 pub use utterance::Utterance;
