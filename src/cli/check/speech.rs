@@ -3,7 +3,7 @@
 use super::{Finding, Teller};
 use crate::app;
 use crate::audio::{
-    AudioFrame, CodecKind, Decoder, Encoder, FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, FrameOrigin, MediaTime, Samples,
+    AudioFrame, CodecKind, Decoder, Encoder, FRAME_BYTES, FRAME_SAMPLES, FrameOrigin, MediaTime, Samples,
 };
 use crate::call::{Engines, FlowBook};
 use crate::cli::flow::unheard;
@@ -22,6 +22,8 @@ use std::time::Duration;
 const WORD: &str = "yes";
 /// Silence before and after it, in frames.
 const SILENCE: usize = 25;
+/// Silence before it that the recogniser gets, as in a call.
+const LEAD_IN_MS: u64 = 140;
 /// How long a recogniser may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -102,9 +104,18 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
                 tell(Finding::error("audio", what, fix));
                 continue;
             }
-            Ok(Some(ms)) => format!("{codec}: {detector} hears the word \"Yes\" that {voice} says ({ms} ms)"),
+            Ok(Some(speech)) => speech,
         };
-        tell(if has_words { words(&engines, &line, heard).await } else { Finding::ok("audio", heard) });
+        let ms = heard.1.ms().saturating_sub(heard.0.ms());
+        let said = format!("{codec}: {detector} hears the word \"Yes\" that {voice} says ({ms} ms)");
+        if !has_words {
+            tell(Finding::ok("audio", said));
+            continue;
+        }
+        // What a call gives to the recogniser.
+        let (from, to) = (heard.0.minus_ms(LEAD_IN_MS), heard.1.plus_ms(settings.turn.flush_ms));
+        let utterance: Vec<_> = line.into_iter().filter(|frame| frame.end() > from && frame.at < to).collect();
+        tell(words(&engines, &utterance, said).await);
     }
     let Some(book) = book else { return };
     let recogniser = engines.asr.name().to_owned();
@@ -127,9 +138,9 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
 }
 
 /// Whether the recogniser understands what the voice detector heard.
-async fn words(engines: &Engines, line: &[AudioFrame], heard: String) -> Finding {
+async fn words(engines: &Engines, utterance: &[AudioFrame], heard: String) -> Finding {
     let recogniser = engines.asr.name();
-    match understood(engines, line).await {
+    match understood(engines, utterance).await {
         Err(error) => Finding::failed("audio", error.to_string()),
         Ok(answer) if answer.text.split_whitespace().any(|word| word == WORD) => {
             Finding::ok("audio", format!("{heard}, {recogniser} understands it ({:.0} %)", answer.confidence * 100.0))
@@ -169,26 +180,27 @@ fn through(codec: CodecKind, frames: &[Samples]) -> Vec<AudioFrame> {
     line.collect()
 }
 
-/// How many milliseconds of speech the voice detector hears.
-fn detected(settings: &Settings, engines: &Engines, line: &[AudioFrame]) -> Result<Option<u64>, EngineError> {
+/// From when to when the voice detector hears speech.
+fn detected(
+    settings: &Settings,
+    engines: &Engines,
+    line: &[AudioFrame],
+) -> Result<Option<(MediaTime, MediaTime)>, EngineError> {
     let mut detector = engines.vad.open()?;
     let mut gate = Gate::new(settings.calls.gate.clone());
-    let (mut since, mut total) = (None, None);
+    let (mut first, mut speech) = (None, None);
     for frame in line {
         match gate.push(frame.at, detector.push(frame)) {
-            Some(SpeechEdge::Started { onset }) => since = Some(onset),
-            Some(SpeechEdge::Paused { last }) => {
-                let ms = since.take().map_or(0, |onset| last.ms().saturating_sub(onset.ms()));
-                total = Some(total.unwrap_or(0) + ms);
-            }
+            Some(SpeechEdge::Started { onset }) => first = first.or(Some(onset)),
+            Some(SpeechEdge::Paused { last }) => speech = first.map(|first| (first, last)),
             None => {}
         }
     }
-    Ok(total)
+    Ok(speech)
 }
 
 /// What the recogniser makes of it where yes or no is expected.
-async fn understood(engines: &Engines, line: &[AudioFrame]) -> Result<Hypothesis, EngineError> {
+async fn understood(engines: &Engines, utterance: &[AudioFrame]) -> Result<Hypothesis, EngineError> {
     let phrases = vec![WORD.to_owned(), "no".to_owned()];
     let what = Arc::new(Expectation { language: Language::default(), kind: AnswerKind::YesNo, phrases });
     let asr = Arc::clone(&engines.asr);
@@ -198,11 +210,7 @@ async fn understood(engines: &Engines, line: &[AudioFrame]) -> Result<Hypothesis
     let waker = std::future::poll_fn(|context| Poll::Ready(context.waker().clone())).await;
     let mut stream = engines.asr.open(&what.language, waker)?;
     stream.expect(&what);
-    for frame in line {
-        stream.push(frame);
-        // Twenty times as fast as in a call, so that no queue runs over.
-        tokio::time::sleep(Duration::from_millis(FRAME_MS / 20)).await;
-    }
+    utterance.iter().for_each(|frame| stream.push(frame));
     stream.flush();
     let last = std::future::poll_fn(|_| {
         loop {
