@@ -11,6 +11,7 @@ call record says was heard is compared with the transcript. Needs the release bu
 
 import argparse
 import csv
+import difflib
 import json
 import os
 import pathlib
@@ -93,7 +94,7 @@ def main():
     shutil.rmtree(out, ignore_errors=True)
     (out / "flows").mkdir(parents=True)
     chosen = list(rows(options.csv))[: options.take]
-    right, heard_of = 0, []
+    right = 0
     for start in range(0, len(chosen), options.phrases):
         group = chosen[start : start + options.phrases]
         (out / "flows/human.toml").write_text(flow(sorted({text for _, text in group})))
@@ -123,14 +124,18 @@ def main():
         call = records(data)[-1]
         texts = [turn["text"] for turn in call["turns"] if turn["speaker"] == "caller" and not turn.get("dtmf")]
         codec = call["media"]["codec"]
-        for (file, text), heard in zip(group, texts + [""] * len(group)):
-            ok = f" {text} " in f" {' '.join(words(heard))} "
-            right += ok
-            heard_of.append((ok, file.name, text, heard))
-            print(f"{'ok ' if ok else '-- '} {file.name}: {text!r} heard as {heard!r}")
-        if len(texts) != len(group):
-            print(f"!! {len(texts)} caller turns for {len(group)} recordings: the list above may be shifted", file=sys.stderr)
-    print(f"{right} of {len(chosen)} understood among {options.phrases} phrases, {codec} at tipring")
+        # In order, so that a sentence that was heard as two turns does not shift the rest.
+        said, heard = [text for _, text in group], [" ".join(words(text)) for text in texts]
+        matched = {block.a + n: block.b + n
+                   for block in difflib.SequenceMatcher(None, said, heard, autojunk=False).get_matching_blocks()
+                   for n in range(block.size)}
+        right += len(matched)
+        for n, (file, text) in enumerate(group):
+            print(f"{'ok ' if n in matched else '-- '} {file.name}: {text!r}")
+        for n, text in enumerate(heard):
+            if n not in matched.values():
+                print(f"    heard besides: {text!r}")
+    print(f"{right} of {len(chosen)} understood among {options.phrases} phrases, {options.codec} at the telephone, {codec} at tipring")
 
 
 if __name__ == "__main__":

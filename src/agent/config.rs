@@ -73,7 +73,7 @@ impl Default for TurnConfig {
             wait_incomplete_ms: 1_000,
             flush_ms: 120,
             final_grace_ms: 250,
-            barge_in_ms: 240,
+            barge_in_ms: 100,
             resume_ms: 500,
             noise_ms: 300,
             max_caller_turn_ms: 30_000,

@@ -48,6 +48,7 @@ pub fn times() -> TurnConfig {
         wait_expected_ms: 400,
         wait_open_ms: 600,
         flush_ms: 160,
+        barge_in_ms: 240,
         ..TurnConfig::default()
     }
 }

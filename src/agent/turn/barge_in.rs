@@ -32,6 +32,6 @@ mod tests {
         assert!(!continues(&config, ms(1_600), ms(1_000), Some(ms(1_020))));
         assert!(continues(&config, ms(2_600), ms(1_000), None), "no answer was heard yet");
         assert!(continues(&config, ms(2_600), ms(1_000), Some(ms(2_700))));
-        assert_eq!(interrupts_at(&config, ms(1_000)), ms(1_240));
+        assert_eq!(interrupts_at(&config, ms(1_000)), ms(1_000 + config.barge_in_ms));
     }
 }
