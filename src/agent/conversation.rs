@@ -88,7 +88,7 @@ impl Agent {
             Input::Reply { ask, reply } => self.reply(at, ask, reply),
             Input::EngineDown(kind) => self.engine_down(at, kind),
             Input::TransferEnded { accepted } => self.transfer_ended(at, accepted),
-            Input::Deadline => {}
+            Input::Deadline | Input::Cue(_) => {}
             Input::Over => self.close(at),
         }
         for _ in 0..MAX_STEPS {

@@ -1,7 +1,7 @@
 //! What the agent is told.
 
 use crate::audio::PlayoutEvent;
-use crate::speech::{EngineKind, Hypothesis, Reply, SpeechEdge};
+use crate::speech::{Cue, EngineKind, Hypothesis, Reply, SpeechEdge};
 
 /// One thing that happened, given to `Agent::handle` with the time at which it happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -12,6 +12,8 @@ pub enum Input {
     Speech(SpeechEdge),
     /// The recogniser has something.
     Heard(Hypothesis),
+    /// The caller's voice tells something beside the words.
+    Cue(Cue),
     /// The caller pressed a key: `0`-`9`, `*`, `#`, `A`-`D`.
     Dtmf(char),
     /// The media thread played, finished or cut an utterance.

@@ -3,8 +3,8 @@
 //! Nothing here blocks: `push` enqueues, `poll` takes what is there. An engine that computes for longer than a millisecond
 //! does so on its own pool and calls the [`Wake`] that it was given when there is something to poll.
 
-use super::{Expectation, Hypothesis, Language};
-use crate::audio::{AudioFrame, Samples};
+use super::{Expectation, Hypothesis, Language, TurnCue};
+use crate::audio::{AudioFrame, MediaTime, Samples};
 use std::sync::Arc;
 
 /// Called by an engine's thread when there is something to poll. Cheap, never blocks.
@@ -87,6 +87,24 @@ pub trait VoiceDetector: Send {
     fn engine(&self) -> Option<&str> {
         None
     }
+}
+
+/// Makes turn detectors, one per call: models that hear from the voice whether a turn is complete.
+pub trait TurnDetection: Send + Sync {
+    /// Name as in the configuration.
+    fn name(&self) -> &str;
+    /// A detector with a fresh state.
+    fn open(&self, wake: Wake) -> Result<Box<dyn TurnDetector>, EngineError>;
+}
+
+/// One call's turn detector. Asked in pauses only; it computes elsewhere and never blocks.
+pub trait TurnDetector: Send {
+    /// Keeps a frame of the caller.
+    fn push(&mut self, frame: &AudioFrame);
+    /// The caller paused; the last sample of speech was just before `last`. A question still open is dropped.
+    fn ask(&mut self, last: MediaTime);
+    /// The answer to the latest question, once. An error is final: the call goes on without the detector.
+    fn poll(&mut self) -> Option<Result<TurnCue, EngineError>>;
 }
 
 /// Makes recogniser streams, one per call.
