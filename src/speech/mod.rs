@@ -8,8 +8,8 @@ mod utterance;
 pub use cue::{Cue, OverlapCue, PauseCue, TurnCue};
 pub use engine::{
     ChatMessage, ChatRequest, EngineError, EngineKind, LanguageModel, Recognizer, RecognizerStream, Reply, ReplyStream,
-    Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, TurnDetection, TurnDetector,
-    VoiceDetection, VoiceDetector, Wake,
+    Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, TurnDetection, TurnDetector, VoiceDetection,
+    VoiceDetector, Wake,
 };
 pub use gate::{Gate, GateConfig, PreRoll};
 pub use utterance::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, SpeechEdge};
