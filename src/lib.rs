@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 6 | `main`, [`cli`], [`app`], [`settings`] | wiring: reads the settings, builds every part, joins them |
 //! | 5 | [`server`] | HTTP API, health, metrics |
-//! | 4 | [`phone`] | the test telephone: places calls, speaks, measures response gaps off the RTP |
+//! | 4 | [`phone`], [`sim`] | the test telephone: places calls, speaks, measures response gaps off the RTP; callers and networks that do not exist |
 //! | 3 | [`store`], [`call`] | what remains of a call; one call from INVITE to record |
 //! | 2 | [`ua`], [`media`], [`engine`], [`agent`] | SIP; RTP threads; VAD, ASR, TTS, LLM; every decision |
 //! | 1 | [`record`], [`speech`], [`audio`], [`rtp`], [`sdp`] | pure: no clock, no I/O |
@@ -36,6 +36,7 @@ pub mod call;
 pub mod store;
 
 pub mod phone;
+pub mod sim;
 
 pub mod server;
 

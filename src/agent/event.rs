@@ -1,6 +1,6 @@
 //! What the agent reports: the transcript as it comes about.
 
-use crate::record::TurnRecord;
+use crate::record::{TimelineEvent, TurnRecord};
 
 /// Something for the record and the live view.
 #[derive(Clone, PartialEq, Debug)]
@@ -25,6 +25,8 @@ pub enum AgentEvent {
         /// Its value, as heard.
         value: String,
     },
+    /// A stage of the turn-taking, for the timeline picture.
+    Timeline(TimelineEvent),
     /// The flow set the call's disposition.
     Disposition(String),
 }

@@ -34,6 +34,7 @@ impl Ledger {
                 disposition: None,
                 slots: std::collections::BTreeMap::new(),
                 turns: Vec::new(),
+                timeline: Default::default(),
                 engines: EngineNames::default(),
                 media: MediaReport::default(),
                 recording: None,
@@ -102,6 +103,13 @@ impl Ledger {
             AgentEvent::State { state } => {
                 self.record.last_state = Some(state.clone());
                 AgentEvent::State { state }
+            }
+            AgentEvent::Timeline(mut event) => {
+                if let Some(text) = event.what.text_mut() {
+                    *text = pii::mask_text(text);
+                }
+                self.record.timeline.push(event.clone());
+                AgentEvent::Timeline(event)
             }
             AgentEvent::Disposition(disposition) => {
                 self.record.disposition = Some(disposition.clone());

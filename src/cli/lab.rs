@@ -275,6 +275,7 @@ mod tests {
             disposition: None,
             slots: Default::default(),
             turns: Vec::new(),
+            timeline: Default::default(),
             engines: EngineNames::default(),
             media: MediaReport::default(),
             recording: None,

@@ -1,6 +1,6 @@
 //! The record of a call.
 
-use super::TurnRecord;
+use super::{Timeline, TurnRecord};
 use crate::id::CallId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -168,6 +168,9 @@ pub struct CallRecord {
     pub slots: BTreeMap<String, String>,
     /// Both sides in order, masked, the agent's only as far as it was heard.
     pub turns: Vec<TurnRecord>,
+    /// The stages of the call, for the timeline picture; masked.
+    #[serde(default, skip_serializing_if = "Timeline::is_empty")]
+    pub timeline: Timeline,
     /// The engines that served.
     pub engines: EngineNames,
     /// How the media went.

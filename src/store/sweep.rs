@@ -60,6 +60,7 @@ fn record_of(files: &Files, id: CallId, entry: &Path, recording: bool) -> CallRe
         disposition: None,
         slots: BTreeMap::new(),
         turns: Vec::new(),
+        timeline: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),
         recording: recording.then(|| format!("{id}.wav")),

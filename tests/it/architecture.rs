@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const SIDEWAYS: &[(&str, &str)] = &[
     ("speech", "audio"),
     ("record", "audio"),
+    ("phone", "sim"),
     ("app", "settings"),
     ("cli", "app"),
     ("cli", "settings"),

@@ -16,6 +16,7 @@ mod phone_demo;
 mod phone_rtp;
 mod server;
 mod settings;
+mod sim_relay;
 mod sip_calls;
 mod sip_inbound;
 mod sip_registration;

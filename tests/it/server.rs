@@ -63,6 +63,7 @@ async fn start() -> Running {
         disposition: None,
         slots: Default::default(),
         turns: Vec::new(),
+        timeline: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },
         recording: None,

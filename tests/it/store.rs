@@ -28,6 +28,7 @@ fn record(id: CallId) -> CallRecord {
         disposition: None,
         slots: BTreeMap::new(),
         turns: Vec::new(),
+        timeline: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),
         recording: Some("to be filled in".into()),
