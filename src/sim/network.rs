@@ -59,7 +59,8 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut network = Self { burst: 1.0, ..Self::default() };
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key.trim(), Some(value.trim())));
+            let (key, value) =
+                part.split_once('=').map_or((part, None), |(key, value)| (key.trim(), Some(value.trim())));
             if key == "dtx" && value.is_none() {
                 network.dtx = true;
                 continue;
