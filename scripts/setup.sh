@@ -51,6 +51,11 @@ install_with_apt() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "$@"
 }
 
+# Fetches the library that engines with ONNX models open. Those without serve when it cannot be had: a notice, no failure.
+fetch_onnxruntime() {
+  scripts/onnxruntime.sh || say "Going on without libonnxruntime."
+}
+
 # Puts cargo on the PATH: where rustup puts it, for this user or for the one who called sudo.
 find_cargo() {
   command -v cargo >/dev/null && return 0

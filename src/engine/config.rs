@@ -2,6 +2,7 @@
 
 use super::{asr, llm, tts, vad};
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// The room's settings: `[engine]`. Each kind has a chain, first choice first; when an engine is missing or breaks, the next
 /// one serves. The names that each kind knows are in [`super::known`].
@@ -20,6 +21,9 @@ pub struct Config {
     pub workers: usize,
     /// Memory for lines that are kept ready, in MiB; a second of speech takes 32 kB.
     pub tts_cache_mb: usize,
+    /// The library `libonnxruntime.so`, for engines with ONNX models. None: where `scripts/onnxruntime.sh` puts it, see
+    /// [`super::onnx`].
+    pub onnxruntime: Option<PathBuf>,
     /// Settings of the voice detector `earshot`.
     pub earshot: vad::EarshotConfig,
     /// Settings of the recogniser `pocketsphinx`.
@@ -56,6 +60,7 @@ impl Default for Config {
             llm: one("template"),
             workers: 0,
             tts_cache_mb: 64,
+            onnxruntime: None,
             earshot: vad::EarshotConfig::default(),
             pocketsphinx: asr::PocketSphinxConfig::default(),
             flite: tts::FliteConfig::default(),
