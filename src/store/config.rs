@@ -10,12 +10,14 @@ pub struct Config {
     pub recent: usize,
     /// Synchronise each record with the disk before its call counts as ended. Without it a power cut can lose the last ones.
     pub sync: bool,
+    /// Draw the timeline of each answered call beside its recording.
+    pub pictures: bool,
     /// How often a record that could not be written is tried again, in seconds.
     pub retry_s: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { recent: 200, sync: true, retry_s: 5 }
+        Self { recent: 200, sync: true, pictures: true, retry_s: 5 }
     }
 }

@@ -5,7 +5,7 @@ use super::recording::{Recording, RecordingSource};
 use super::{Config, Recent, StoreError, lock};
 use crate::id::CallId;
 use crate::metrics::Metrics;
-use crate::record::{CallRecord, Direction};
+use crate::record::{CallRecord, Direction, Waves, picture};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -42,6 +42,7 @@ pub(super) struct Disk {
     files: Arc<Files>,
     recent: Recent,
     keep: usize,
+    pictures: bool,
     retry_every: Duration,
     metrics: Metrics,
     recordings: BTreeMap<CallId, Recording>,
@@ -56,6 +57,7 @@ impl Disk {
             files,
             recent,
             keep: config.recent,
+            pictures: config.pictures,
             retry_every: Duration::from_secs(config.retry_s.max(1)),
             metrics,
             recordings: BTreeMap::new(),
@@ -166,9 +168,11 @@ impl Disk {
         let mut record = CallRecord::clone(&ending.record);
         let id = record.id;
         record.recording = None;
+        let mut waves = Waves::default();
         if let Some(mut recording) = self.recordings.remove(&id) {
             let rest = recording.drain();
             record.recording_frames_dropped = recording.dropped();
+            waves = recording.take_waves();
             let closed = rest.and_then(|()| recording.close()).and_then(|()| self.files.name_recording(id));
             match closed {
                 Ok(true) => record.recording = Some(format!("{id}.wav")),
@@ -177,6 +181,7 @@ impl Disk {
             }
         }
         let written = self.write(&record);
+        let drawn = (self.pictures && record.answered.is_some()).then(|| record.clone());
         match &written {
             Ok(()) => self.list(Arc::new(record)),
             Err(error) => {
@@ -190,6 +195,12 @@ impl Disk {
         }
         // Nobody waiting is no error: the session may have been dropped.
         let _ = ending.durable.send(written);
+        // Nobody waits for the picture: the call's place is free by now.
+        if let Some(record) = drawn
+            && let Err(error) = self.files.keep_picture(id, &picture(&record, &waves))
+        {
+            self.complain(id, "picture", &error);
+        }
     }
 
     fn write(&self, record: &CallRecord) -> Result<(), StoreError> {

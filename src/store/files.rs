@@ -66,6 +66,18 @@ impl Files {
         self.day(id).join(format!("{id}.wav"))
     }
 
+    pub(super) fn picture(&self, id: CallId) -> PathBuf {
+        self.day(id).join(format!("{id}.svg"))
+    }
+
+    /// Writes a picture. It can be drawn again: it is not synchronised with the disk.
+    pub(super) fn keep_picture(&self, id: CallId, svg: &str) -> Result<(), StoreError> {
+        let path = self.picture(id);
+        let beside = path.with_extension("svg.tmp");
+        io("write", &beside, fs::write(&beside, svg))?;
+        io("rename", &path, fs::rename(&beside, &path))
+    }
+
     /// The recording while it grows.
     pub(super) fn growing(&self, id: CallId) -> PathBuf {
         self.day(id).join(format!("{id}.wav.part"))

@@ -7,6 +7,7 @@
 //! calls/begun/ID.json           a call that began and has no record yet
 //! calls/2026/11/22/ID.json      the record: written beside, synchronised, renamed
 //! calls/2026/11/22/ID.wav       the recording, stereo 16 kHz: the caller left, the agent right
+//! calls/2026/11/22/ID.svg       the timeline picture
 //! ```
 //!
 //! A process that dies leaves its calls in `begun/`; the next one to open the folder turns each into a record that says so.
@@ -123,6 +124,12 @@ impl Store {
     /// The recording of a call, where there is one.
     pub fn recording(&self, id: CallId) -> Option<PathBuf> {
         let path = self.files.recording(id);
+        path.is_file().then_some(path)
+    }
+
+    /// The timeline picture of a call, where there is one. It is drawn just after the record was written.
+    pub fn picture(&self, id: CallId) -> Option<PathBuf> {
+        let path = self.files.picture(id);
         path.is_file().then_some(path)
     }
 

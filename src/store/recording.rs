@@ -3,6 +3,7 @@
 use super::StoreError;
 use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use crate::media::{RecordingTap, StereoFrame};
+use crate::record::Waves;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::BufWriter;
@@ -42,6 +43,7 @@ pub(super) struct Recording {
     writer: Option<WavWriter<BufWriter<File>>>,
     frames: u32,
     lost: u64,
+    waves: Waves,
 }
 
 fn wav(path: &Path, error: hound::Error) -> StoreError {
@@ -58,12 +60,13 @@ impl Recording {
         let spec =
             WavSpec { channels: 2, sample_rate: SAMPLE_RATE_HZ, bits_per_sample: 16, sample_format: SampleFormat::Int };
         let writer = WavWriter::create(&path, spec).map_err(|e| wav(&path, e))?;
-        Ok(Self { source, path, writer: Some(writer), frames: 0, lost: 0 })
+        Ok(Self { source, path, writer: Some(writer), frames: 0, lost: 0, waves: Waves::default() })
     }
 
     /// Writes what has come. After an error the rest is counted as dropped and the file left as it is.
     pub(super) fn drain(&mut self) -> Result<(), StoreError> {
         while let Some(frame) = self.source.next_frame() {
+            self.waves.push(&frame.left, &frame.right);
             let Some(writer) = &mut self.writer else {
                 self.lost += 1;
                 continue;
@@ -85,6 +88,11 @@ impl Recording {
     /// Frames that are not in the file.
     pub(super) fn dropped(&self) -> u64 {
         self.source.dropped() + self.lost
+    }
+
+    /// How loud both sides were, for the picture of the call.
+    pub(super) fn take_waves(&mut self) -> Waves {
+        std::mem::take(&mut self.waves)
     }
 
     /// Brings the header up to date and closes the file.

@@ -36,5 +36,10 @@ fn a_call_is_held_and_reported() {
     assert_eq!((wav.spec().channels, wav.spec().sample_rate), (2, 16_000));
     let agent: Vec<i16> = wav.into_samples().skip(1).step_by(2).map(Result::unwrap).collect();
     assert!(tipring::audio::level::rms_dbfs(&agent) > -40.0);
+    let picture = String::from_utf8(file("timeline.svg")).unwrap();
+    assert!(
+        picture.starts_with("<svg ") && picture.contains("class=\"wa\"") && told.contains("timeline.svg"),
+        "{told}"
+    );
     assert!(String::from_utf8(file("transcript.txt")).unwrap().contains("[keys 1]"));
 }
