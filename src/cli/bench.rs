@@ -1,11 +1,11 @@
 //! `tipring bench`: the figures of the README.
 
 use super::demo::add_call;
-use super::lab::{Account, Engines, Lab, Scratch};
+use super::lab::{Engines, Lab, Outcome, Scratch};
 use super::lines::{Line, Lines, Voices, Words};
 use super::phone::Manner;
 use super::report::{self, Console};
-use crate::phone::{Definition, HeldCall, Machine, PhoneError, Report, Step, Summary, failed_call};
+use crate::phone::{Definition, Machine, Report, Step, Summary, failed_call};
 use crate::settings::Settings;
 use anyhow::bail;
 use std::path::PathBuf;
@@ -62,6 +62,10 @@ enum What {
         #[command(flatten)]
         common: Box<Common>,
     },
+    /// What a call costs: processor time, memory, punctuality of the packets, with the server in a process of its own.
+    Capacity(Box<super::capacity::Args>),
+    /// Simulated callers who pause as people do, interrupt, encourage, cough and echo: gaps, false cut-offs, false stops.
+    Turns(Box<super::turns::Args>),
     /// How soon the agent is silent when it is interrupted, from the first speech sample of the caller.
     BargeIn {
         /// Interruptions wanted.
@@ -117,8 +121,10 @@ struct Figures<'a> {
 ///
 /// # Errors
 /// Whatever keeps the server or the telephone from starting, and files that cannot be read or written.
-pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, settings: Settings, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     match args.what {
+        What::Capacity(args) => super::capacity::run(*args, config).await,
+        What::Turns(args) => super::turns::run(*args, settings).await,
         What::Response { turns, common } => {
             let measured = |report: &Report| report.summary.gaps;
             measure("response", turns as usize, measured, (RESPONSE, response_lines), *common, settings).await
@@ -181,8 +187,6 @@ impl Callers {
     }
 }
 
-type Outcome = Result<(HeldCall, Option<Account>), PhoneError>;
-
 async fn measure(
     bench: &str,
     wanted: usize,
@@ -215,7 +219,7 @@ async fn measure(
             && !enough(&report)
             && failures_in_a_row < 5
         {
-            let plan = manner.plan(&callers.steps(placed).await?, false);
+            let plan = manner.plan(&callers.steps(placed).await?, placed as u64, false);
             let lab = Arc::clone(&lab);
             running.spawn(async move { lab.hold(plan, &mut |_| {}).await });
             placed += 1;

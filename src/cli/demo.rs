@@ -9,6 +9,7 @@ use crate::call::{LiveEvent, LiveKind};
 use crate::phone::{Act, Happening, HeldCall, Machine, Report, Step, failed_call};
 use crate::record::Speaker;
 use crate::settings::Settings;
+use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,8 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     flow: Option<String>,
 
-    /// Write report.json, transcript.txt, call.wav (stereo: left the caller, right the agent) and the server's own record and
-    /// recording here.
+    /// Write report.json, transcript.txt, call.wav (stereo: left the caller, right the agent), timeline.svg and the server's own
+    /// record and recording here.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 
@@ -79,15 +80,17 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let screen = Screen::new(console, &steps);
     let watching = tokio::spawn(watch(lab.events(), Arc::clone(&screen)));
     let mut show = |happening: &Happening| screen.happening(happening);
-    let held = lab.hold(manner.plan(&steps, args.report.is_some()), &mut show).await;
+    let held = lab.hold(manner.plan(&steps, 0, args.report.is_some()), &mut show).await;
 
     let mut report = Report::new("demo");
     let mut recordings = Vec::new();
+    let mut held_as = None;
     match held {
         Ok((mut held, account)) => {
             if let Some(recording) = held.log.recording.take() {
                 recordings.push((recording, held.answered()));
             }
+            held_as = account.as_ref().map(|account| account.record.id);
             add_call(&mut report, &held, account.as_ref());
         }
         Err(error) => {
@@ -96,11 +99,18 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
         }
     }
     report.machine = Machine::here();
+    let store = lab.store();
     lab.shutdown().await;
     watching.abort();
     if let Some(dir) = &args.report {
         report::write(dir, &report, &recordings)?;
-        tell_files(console, dir, &dir.join("server"));
+        // Drawn by the time the server is down.
+        let picture = held_as.and_then(|id| store.picture(id));
+        if let Some(picture) = &picture {
+            let copy = dir.join("timeline.svg");
+            std::fs::copy(picture, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        }
+        tell_files(console, dir, &dir.join("server"), picture.is_some());
     }
     if !args.json {
         console.line("");
@@ -118,7 +128,7 @@ pub fn add_call(report: &mut Report, held: &HeldCall, account: Option<&Account>)
     }
 }
 
-fn tell_files(console: Console, dir: &Path, server: &Path) {
+fn tell_files(console: Console, dir: &Path, server: &Path, drawn: bool) {
     console.line("");
     for (name, what) in [
         ("report.json", "every turn and the figures"),
@@ -127,7 +137,11 @@ fn tell_files(console: Console, dir: &Path, server: &Path) {
     ] {
         console.line(format_args!("{}   {what}", dir.join(name).display()));
     }
-    console.line(format_args!("{}   the server's own record and recording", server.display()));
+    if drawn {
+        let path = dir.join("timeline.svg");
+        console.line(format_args!("{}   the call in time: where the milliseconds went", path.display()));
+    }
+    console.line(format_args!("{}   the server's own record, recording and picture", server.display()));
 }
 
 /// Both sides as they speak, on one screen.
@@ -140,7 +154,7 @@ struct Screen {
 impl Screen {
     fn new(console: Console, steps: &[Step]) -> Arc<Self> {
         let line = |step: &Step| match &step.act {
-            Act::Say(utterance) => utterance.name().to_owned(),
+            Act::Say(utterance) | Act::Aside(utterance, _) => utterance.name().to_owned(),
             Act::Press(keys) => format!("[keys {keys}]"),
         };
         Arc::new(Self { console, lines: steps.iter().map(line).collect(), gap_ms: Mutex::new(None) })

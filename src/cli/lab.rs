@@ -8,6 +8,7 @@ use crate::id::CallId;
 use crate::phone::{Config, Handset, Happening, HeldCall, Observed, ObservedSpeaker, PhoneError, Plan};
 use crate::record::{CallRecord, EngineNames, Speaker, TurnRecord};
 use crate::settings::{DataDir, Settings};
+use crate::store::Store;
 use anyhow::bail;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +33,9 @@ pub struct Account {
     /// The record.
     pub record: Arc<CallRecord>,
 }
+
+/// What came of a call: both sides' accounts of it.
+pub type Outcome = Result<(HeldCall, Option<Account>), PhoneError>;
 
 /// Server and telephone.
 pub struct Lab {
@@ -91,11 +95,7 @@ impl Lab {
     ///
     /// # Errors
     /// When there was no conversation.
-    pub async fn hold(
-        &self,
-        plan: Plan,
-        show: &mut (dyn FnMut(&Happening) + Send),
-    ) -> Result<(HeldCall, Option<Account>), PhoneError> {
+    pub async fn hold(&self, plan: Plan, show: &mut (dyn FnMut(&Happening) + Send)) -> Outcome {
         let held = self.phone.call(&self.target, plan, show).await?;
         let mut accounts = self.accounts.clone();
         let wait = accounts.wait_for(|all| all.contains_key(&held.sip_call_id));
@@ -104,6 +104,11 @@ impl Lab {
             Ok(Err(_)) | Err(_) => None,
         };
         Ok((held, account))
+    }
+
+    /// The server's records.
+    pub fn store(&self) -> Store {
+        self.server.store().clone()
     }
 
     /// Stops both.

@@ -5,6 +5,7 @@
 
 pub mod bench;
 mod call;
+mod capacity;
 mod check;
 pub mod demo;
 mod flow;
@@ -13,6 +14,7 @@ mod lines;
 pub mod phone;
 mod report;
 mod serve;
+mod turns;
 
 use crate::settings::{Log, LogFormat, Settings};
 use anyhow::Context;
@@ -45,7 +47,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Measure on this machine: response gap, barge-in. Real calls over SIP and RTP on loopback, in real time.
+    /// Measure on this machine: response gap, barge-in, simulated callers, capacity. Real calls over SIP and RTP on loopback, in real time.
     Bench(bench::Args),
     /// Place one call with a flow.
     #[command(after_help = call::EXAMPLES)]
@@ -97,7 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     begin_log(&log)?;
     let runtime = || tokio::runtime::Runtime::new().context("cannot start the runtime");
     match cli.command {
-        Command::Bench(args) => runtime()?.block_on(bench::run(args, loaded?)),
+        Command::Bench(args) => runtime()?.block_on(bench::run(args, loaded?, cli.config)),
         Command::Call(args) => runtime()?.block_on(call::run(args, loaded?)),
         Command::Check(args) => runtime()?.block_on(check::run(args, loaded)),
         Command::Demo(args) => runtime()?.block_on(demo::run(*args, loaded?)),

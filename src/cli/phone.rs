@@ -4,10 +4,11 @@ use super::lines::{CALLER_VOICE, Lines, Voices, known_voice};
 use super::report::{self, Console, Registration};
 use crate::audio::CodecKind;
 use crate::phone::{
-    Act, Config, Extension, Handset, Happening, HeldCall, LINGER, PATIENCE, PhoneError, Plan, Report, Script, Step,
-    failed_call,
+    Act, Config, Echo, Extension, Handset, Happening, HeldCall, LINGER, PATIENCE, PhoneError, Plan, Report, Script,
+    Step, Surroundings, failed_call,
 };
 use crate::settings::Settings;
+use crate::sim::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,6 +101,35 @@ pub struct Manner {
     /// White noise on the caller's line, RMS in dBFS, for instance -60.
     #[arg(long, value_name = "DBFS", allow_negative_numbers = true)]
     pub noise_dbfs: Option<f32>,
+
+    /// Put a network between the telephone and its peer: delay and jitter in ms, loss, reorder and dup in %, burst in packets,
+    /// drift in ppm, dtx; for instance "delay=40,jitter=60,loss=2,burst=3,reorder=1,dup=0.5,drift=50ppm,dtx".
+    #[arg(long, value_name = "CONDITIONS", value_parser = |text: &str| text.parse::<Network>())]
+    pub network: Option<Network>,
+
+    /// Seed of the network's chance; the calls of a run have seeds two apart.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub seed: u64,
+
+    /// The agent's voice comes back on the caller's line: level in dB and delay, for instance -25@120.
+    #[arg(long, value_name = "DB@MS", allow_hyphen_values = true, value_parser = echo)]
+    pub echo: Option<(f64, u64)>,
+
+    /// Send a re-INVITE with the same media 300 ms into everything that is said.
+    #[arg(long)]
+    pub reinvite: bool,
+}
+
+/// Reads `-25@120`.
+fn echo(text: &str) -> Result<(f64, u64), String> {
+    let read = || {
+        let (db, ms) = text.split_once('@')?;
+        Some((db.parse().ok()?, ms.parse().ok()?))
+    };
+    match read() {
+        Some((db, ms)) if (-60.0..=0.0).contains(&db) && (40..=1000).contains(&ms) => Ok((db, ms)),
+        _ => Err("expected a level from -60 to 0 dB and a delay from 40 to 1000 ms: -25@120".to_owned()),
+    }
 }
 
 impl Manner {
@@ -113,10 +143,22 @@ impl Manner {
         Duration::from_millis(self.after_silence_ms)
     }
 
-    /// The plan of a call with these steps.
-    pub fn plan(&self, steps: &[Step], record: bool) -> Plan {
+    /// Where the caller of call number `call` is.
+    pub fn surroundings(&self, call: u64) -> Surroundings {
+        let echo = self.echo.map(|(db, delay_ms)| Echo { db, delay: Duration::from_millis(delay_ms) });
+        Surroundings {
+            network: self.network.map(|network| (network, self.seed.wrapping_add(2 * call))),
+            echo,
+            background: None,
+            reinvites: self.reinvite,
+        }
+    }
+
+    /// The plan of call number `call` with these steps.
+    pub fn plan(&self, steps: &[Step], call: u64, record: bool) -> Plan {
         let linger = LINGER.max(self.silence());
         Plan {
+            surroundings: self.surroundings(call),
             script: Script::new(steps.to_vec()).with_patience(Duration::from_secs(self.patience_s)).with_linger(linger),
             noise_dbfs: self.noise_dbfs,
             record,
@@ -148,7 +190,7 @@ pub async fn run(args: Args, _settings: Settings) -> anyhow::Result<ExitCode> {
         if args.calls > 1 {
             console.line(format_args!("call {number} of {}", args.calls));
         }
-        let plan = args.manner.plan(&steps, args.report.is_some());
+        let plan = args.manner.plan(&steps, number.into(), args.report.is_some());
         let mut show = |happening: &Happening| show(console, &steps, happening);
         let (held, peer) = match &args.to {
             Some(target) => (phone.call(target, plan, &mut show).await, target.as_str()),
@@ -191,7 +233,9 @@ fn add(report: &mut Report, held: &HeldCall) {
 fn show(console: Console, steps: &[Step], happening: &Happening) {
     match happening {
         Happening::Begins(index) => match steps.get(*index).map(|step| &step.act) {
-            Some(Act::Say(utterance)) => console.line(format_args!("{:>9}  caller  {}", "", utterance.name())),
+            Some(Act::Say(utterance) | Act::Aside(utterance, _)) => {
+                console.line(format_args!("{:>9}  caller  {}", "", utterance.name()))
+            }
             Some(Act::Press(keys)) => console.line(format_args!("{:>9}  caller  [keys {keys}]", "")),
             None => {}
         },
@@ -225,8 +269,20 @@ mod tests {
         let args = parse("--to sip:a@127.0.0.1 --say hi --dtmf 1# --codec g722 --noise-dbfs -60 --calls 3").unwrap();
         assert_eq!((args.manner.codecs(), args.calls, args.lines.0.len()), (vec![CodecKind::G722], 3, 2));
         assert_eq!(args.manner.noise_dbfs, Some(-60.0));
+        let args = parse("--to a --echo -25@120 --network loss=2,dtx --reinvite").unwrap();
+        let surroundings = args.manner.surroundings(1);
+        assert!(surroundings.reinvites && surroundings.network.is_some_and(|(network, seed)| network.dtx && seed == 4));
+        assert_eq!(args.manner.echo, Some((-25.0, 120)));
         assert_eq!(parse("--answer").unwrap().manner.codecs(), CodecKind::ALL);
-        for wrong in ["--say hi", "--to a --answer", "--to a --codec opus", "--to a --calls 0", "--to a --voice bob"] {
+        for wrong in [
+            "--say hi",
+            "--to a --answer",
+            "--to a --codec opus",
+            "--to a --calls 0",
+            "--to a --voice bob",
+            "--to a --echo 3@120",
+            "--to a --network lag=3",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,6 +1,7 @@
 //! What the telephone receives: packets in the order of arrival, decoded, measured and recorded. Pure.
 
 use super::audible::{PIECE_SAMPLES, Piece, Spurt, SpurtFinder, span};
+use super::lateness::Lateness;
 use super::record::Track;
 use crate::audio::{CodecKind, Decoder, MAX_DECODED_SAMPLES};
 use crate::rtp::Packet;
@@ -17,6 +18,10 @@ pub struct HeardStats {
     pub lost: u64,
     /// Datagrams that were no RTP audio of the agreed payload type.
     pub strange: u64,
+    /// How late packets came against the ideal clock of their stretch of speech, 99th percentile, in microseconds.
+    pub late_p99_us: Option<u64>,
+    /// The largest.
+    pub late_max_us: Option<u64>,
 }
 
 /// The sequence numbers of one source.
@@ -38,6 +43,7 @@ pub(super) struct Ear {
     finder: SpurtFinder,
     track: Option<Track>,
     stats: HeardStats,
+    lateness: Lateness,
 }
 
 impl Ear {
@@ -50,6 +56,7 @@ impl Ear {
             finder: SpurtFinder::new(),
             track: record.then(Track::default),
             stats: HeardStats::default(),
+            lateness: Lateness::default(),
         }
     }
 
@@ -61,8 +68,8 @@ impl Ear {
         self.payload_type = payload_type;
     }
 
-    /// Takes a datagram that arrived at `at`. Returns whether the agent began to speak in it.
-    pub(super) fn datagram(&mut self, at: Duration, datagram: &[u8]) -> bool {
+    /// Takes a datagram that arrived at `at` and shows its samples. Returns whether the agent began to speak in it.
+    pub(super) fn datagram(&mut self, at: Duration, datagram: &[u8], show: impl FnOnce(&[i16])) -> bool {
         let Ok(packet) = Packet::parse(datagram) else {
             self.stats.strange += 1;
             return false;
@@ -71,13 +78,14 @@ impl Ear {
             self.stats.strange += 1;
             return false;
         }
-        if !self.is_new(packet.header.ssrc, packet.header.sequence) {
+        if !self.is_new(at, packet.header.ssrc, packet.header.sequence) {
             self.stats.duplicates += 1;
             return false;
         }
         let mut samples = [0i16; MAX_DECODED_SAMPLES];
         let written = self.decoder.decode(packet.payload, &mut samples);
         let samples = samples.get(..written).unwrap_or(&[]);
+        show(samples);
         if let Some(track) = &mut self.track {
             track.place(at, samples);
         }
@@ -89,12 +97,13 @@ impl Ear {
     }
 
     /// Books a sequence number; false when it has come before, or so long ago that it cannot be told.
-    fn is_new(&mut self, ssrc: u32, sequence: u16) -> bool {
+    fn is_new(&mut self, at: Duration, ssrc: u32, sequence: u16) -> bool {
         let source = match &mut self.source {
             Some(source) if source.ssrc == ssrc => source,
             slot => {
                 if let Some(past) = slot.take() {
                     self.stats.lost += past.lost();
+                    self.lateness.settle();
                 }
                 let first = i64::from(sequence);
                 slot.insert(Source { ssrc, first, highest: first - 1, window: 0, packets: 0 })
@@ -114,6 +123,7 @@ impl Ear {
         }
         source.packets += 1;
         self.stats.packets += 1;
+        self.lateness.packet(at, if step > 0 { source.highest } else { source.highest + step });
         true
     }
 
@@ -125,6 +135,9 @@ impl Ear {
     /// Nothing more comes: the spurts, the recording where one was made, and the counts.
     pub(super) fn finish(self) -> (Vec<Spurt>, Option<Track>, HeardStats) {
         let mut stats = self.stats;
+        let us = |ms: Option<f64>| ms.map(|ms| (ms * 1000.0).round() as u64);
+        let (p99, max) = self.lateness.finish();
+        (stats.late_p99_us, stats.late_max_us) = (us(p99), us(max));
         stats.lost += self.source.map_or(0, |source| source.lost());
         (self.finder.into_spurts(), self.track, stats)
     }
@@ -158,7 +171,7 @@ mod tests {
                 let amplitude = if n < 50 { 0 } else { 6000 };
                 let samples = std::array::from_fn(|i| if i % 32 < 16 { amplitude } else { -amplitude });
                 encoder.encode(&samples, &mut bytes);
-                let began = ear.datagram(Duration::from_millis(20 * u64::from(n) + 3), &packet(n, 96, &bytes));
+                let began = ear.datagram(Duration::from_millis(20 * u64::from(n) + 3), &packet(n, 96, &bytes), |_| {});
                 assert_eq!(began, n == 50, "{codec} {n}");
             }
             let (spurts, track, stats) = ear.finish();
@@ -166,7 +179,8 @@ mod tests {
             // The codec's own delay (1.4 ms G.722, 3.4 ms G.711) is part of what is heard.
             let onset = spurts[0].began.as_secs_f64() * 1000.0 - 1003.0;
             assert!((0.0..5.0).contains(&onset), "{codec} {onset}");
-            assert_eq!(stats, HeardStats { packets: 100, ..HeardStats::default() });
+            let (late_p99_us, late_max_us) = (Some(0), Some(0));
+            assert_eq!(stats, HeardStats { packets: 100, late_p99_us, late_max_us, ..HeardStats::default() });
             assert_eq!(track.unwrap().samples().len(), 100 * 320 + 48);
         }
     }
@@ -176,10 +190,11 @@ mod tests {
         let mut ear = Ear::new(CodecKind::Pcmu, 0, false);
         let silence = [0xff; 160];
         for (i, sequence) in [65_534, 65_535, 0, 0, 3, 2, 65_535, 5].into_iter().enumerate() {
-            ear.datagram(Duration::from_millis(20 * i as u64), &packet(sequence, 0, &silence));
+            ear.datagram(Duration::from_millis(20 * i as u64), &packet(sequence, 0, &silence), |_| {});
         }
-        ear.datagram(Duration::from_secs(1), &packet(6, 13, &[0]));
-        ear.datagram(Duration::from_secs(1), b"not rtp");
-        assert_eq!(ear.finish().2, HeardStats { packets: 6, duplicates: 2, lost: 2, strange: 2 });
+        ear.datagram(Duration::from_secs(1), &packet(6, 13, &[0]), |_| {});
+        ear.datagram(Duration::from_secs(1), b"not rtp", |_| {});
+        let stats = ear.finish().2;
+        assert_eq!((stats.packets, stats.duplicates, stats.lost, stats.strange), (6, 2, 2, 2));
     }
 }

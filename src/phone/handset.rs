@@ -1,9 +1,10 @@
 //! The telephone as a whole: signalling through [`crate::ua`], media and measuring of its own.
 
 use super::PhoneError;
+use super::line::Line;
 use super::measure::{Turn, measure};
 use super::report::CallReport;
-use super::rtp_loop::{CallLog, Happening, Path, Plan, RtpLoop};
+use super::rtp_loop::{CallLog, Happening, Path, Plan};
 use crate::audio::CodecKind;
 use crate::sdp::{self, Agreed, Direction, Format, LocalMedia};
 use crate::ua::{
@@ -21,6 +22,8 @@ const REGISTERING: Duration = Duration::from_secs(15);
 const FAREWELL: Duration = Duration::from_secs(3);
 /// Calls in that may wait to be answered; more are refused with 503.
 const WAITING: usize = 8;
+/// When a re-INVITE comes, from the beginning of what is said.
+const REINVITE_AFTER: Duration = Duration::from_millis(300);
 /// Name of the telephone's one account.
 const ACCOUNT: &str = "phone";
 
@@ -115,6 +118,7 @@ impl HeldCall {
             packets_sent: log.packets_sent,
             packets_received: log.heard.packets,
             packets_lost: log.heard.lost,
+            late_p99_ms: log.heard.late_p99_us.map(|us| us as f64 / 1000.0),
             send_late_max_ms: tenths(log.send_late_max_ms),
         }
     }
@@ -210,8 +214,8 @@ impl Handset {
     ) -> Result<HeldCall, PhoneError> {
         let account = self.registers.then(|| ACCOUNT.to_owned());
         let ip = self.agent.local_ip_towards(target, account.as_deref()).await.map_err(signalling)?;
-        let (rtp, happenings) = RtpLoop::start(SocketAddr::new(ip, 0), plan)?;
-        let local = self.local_media(rtp.local());
+        let line = Line::open(ip, plan)?;
+        let local = self.local_media(line.local());
         let call = OutgoingCall {
             target: target.to_owned(),
             from_account: account,
@@ -231,8 +235,8 @@ impl Handset {
         let media = |what: String| PhoneError::Media { peer: target.to_owned(), what };
         let agreed = sdp::accept(&answer, &local).map_err(|error| media(error.to_string()))?;
         let path = path_of(&agreed).ok_or_else(|| media(format!("unknown codec {}", agreed.encoding)))?;
-        rtp.set_path(path);
-        Conversation { dialog, rtp, happenings, local, path, peer: target.to_owned() }.hold(show).await
+        line.set_path(path);
+        Conversation { dialog, line, local, path, peer: target.to_owned() }.hold(show).await
     }
 
     /// Waits for a call, answers it and holds the conversation of `plan`.
@@ -249,8 +253,8 @@ impl Handset {
         };
         let peer = incoming.from.clone();
         let media = |what: String| PhoneError::Media { peer: peer.clone(), what };
-        let (rtp, happenings) = RtpLoop::start(SocketAddr::new(incoming.local_ip, 0), plan)?;
-        let mut local = self.local_media(rtp.local());
+        let line = Line::open(incoming.local_ip, plan)?;
+        let mut local = self.local_media(line.local());
         let (path, dialog) = match &incoming.offer {
             Some(offer) => match sdp::answer(offer, &local) {
                 Ok((answer, agreed)) => {
@@ -272,8 +276,8 @@ impl Handset {
             }
         };
         local.version += 1;
-        rtp.set_path(path);
-        Conversation { dialog, rtp, happenings, local, path, peer }.hold(show).await
+        line.set_path(path);
+        Conversation { dialog, line, local, path, peer }.hold(show).await
     }
 
     /// Switches it off.
@@ -343,8 +347,7 @@ fn lost(peer: &str, cause: &EndCause) -> PhoneError {
 /// A call that is up.
 struct Conversation {
     dialog: Dialog,
-    rtp: RtpLoop,
-    happenings: mpsc::Receiver<Happening>,
+    line: Line,
     local: LocalMedia,
     path: Path,
     peer: String,
@@ -353,7 +356,7 @@ struct Conversation {
 impl Conversation {
     async fn hold(mut self, show: &mut (dyn FnMut(&Happening) + Send)) -> Result<HeldCall, PhoneError> {
         let end = self.talk(show).await?;
-        let Self { mut dialog, rtp, path, peer, .. } = self;
+        let Self { mut dialog, line: Line { rtp, network, .. }, path, peer, .. } = self;
         let sip_call_id = dialog.id().to_owned();
         if end != End::PeerHungUp {
             dialog.hangup(None);
@@ -362,17 +365,33 @@ impl Conversation {
         let log = tokio::task::spawn_blocking(move || rtp.stop())
             .await
             .map_err(|error| PhoneError::Thread(std::io::Error::other(error)))??;
+        drop(network);
         let last = async { while dialog.events.recv().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, last).await;
         Ok(HeldCall { peer, sip_call_id, codec: path.codec, end, log })
     }
 
     async fn talk(&mut self, show: &mut (dyn FnMut(&Happening) + Send)) -> Result<End, PhoneError> {
+        let mut reinvite_at = None;
+        let (answers, mut reanswered) = mpsc::channel(4);
         loop {
             tokio::select! {
-                happening = self.happenings.recv() => match happening {
+                () = until(reinvite_at) => {
+                    reinvite_at = None;
+                    self.reinvite(answers.clone());
+                }
+                Some(answer) = reanswered.recv() => {
+                    let answer: Vec<u8> = answer;
+                    if let Some(path) = sdp::accept(&answer, &self.local).ok().as_ref().and_then(path_of) {
+                        self.take(path);
+                    }
+                }
+                happening = self.line.happenings.recv() => match happening {
                     Some(happening) => {
                         show(&happening);
+                        if self.line.reinvites && matches!(happening, Happening::Begins(_)) {
+                            reinvite_at = Some(tokio::time::Instant::now() + REINVITE_AFTER);
+                        }
                         if let Happening::Over { time_over } = happening {
                             return Ok(if time_over { End::TimeOver } else { End::WeHungUp });
                         }
@@ -403,6 +422,20 @@ impl Conversation {
         }
     }
 
+    /// Offers the same media again, without making the call wait for the answer.
+    fn reinvite(&mut self, answers: mpsc::Sender<Vec<u8>>) {
+        self.local.version += 1;
+        let (control, offer) = (self.dialog.control(), sdp::offer(&self.local, Direction::SendRecv));
+        let peer = self.peer.clone();
+        tokio::spawn(async move {
+            match control.reinvite(offer).await {
+                // Nobody is left to take the answer when the call is over.
+                Ok(answer) => drop(answers.send(answer).await),
+                Err(error) => tracing::warn!(%peer, %error, "the re-INVITE came to nothing"),
+            }
+        });
+    }
+
     fn renegotiate(&mut self, offer: Option<&[u8]>, responder: ua::Responder) {
         self.local.version += 1;
         let Some(offer) = offer else {
@@ -422,6 +455,13 @@ impl Conversation {
 
     fn take(&mut self, path: Path) {
         self.path = path;
-        self.rtp.set_path(path);
+        self.line.set_path(path);
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! From what was sent and heard, and when, to the figures. Pure; the definitions are those of the room's documentation.
 
 use super::audible::Spurt;
+use super::script::Aside;
 use std::time::Duration;
 
 /// An agent that is silent for so long has stopped speaking; sentences of one line lie closer together.
@@ -13,6 +14,8 @@ pub struct Said {
     pub text: Option<String>,
     /// The keys pressed, when it was no speech.
     pub keys: Option<String>,
+    /// It took no turn.
+    pub aside: Option<Aside>,
     /// It was meant to interrupt the agent.
     pub interrupting: bool,
     /// Time of the first speech sample, or of the first event packet.
@@ -48,7 +51,7 @@ pub struct Turn {
 impl Turn {
     /// Whether this turn's gap counts among the response gaps: an answer to a whole spoken utterance that interrupted nobody.
     pub fn is_measured(&self) -> bool {
-        self.gap_ms.is_some() && self.said.keys.is_none() && !self.barge_in
+        self.gap_ms.is_some() && self.said.keys.is_none() && self.said.aside.is_none() && !self.barge_in
     }
 }
 
@@ -61,7 +64,8 @@ pub fn measure(said: &[Said], spurts: &[Spurt]) -> Vec<Turn> {
     said.iter()
         .enumerate()
         .map(|(i, this)| {
-            let until = said.get(i + 1).map_or(Duration::MAX, |next| next.began);
+            let next = said.iter().skip(i + 1).find(|next| next.aside.is_none());
+            let until = next.map_or(Duration::MAX, |next| next.began);
             turn(this, until, spurts)
         })
         .collect()
@@ -69,6 +73,11 @@ pub fn measure(said: &[Said], spurts: &[Spurt]) -> Vec<Turn> {
 
 fn turn(said: &Said, until: Duration, spurts: &[Spurt]) -> Turn {
     let barge_in = spurts.iter().any(|s| s.began < said.began && s.ended > said.began);
+    if said.aside.is_some() {
+        let stop_ms = barge_in.then(|| ms_between(said.began, stopped(said, spurts)));
+        let (false_cutoff, missed, answer, gap_ms) = (false, false, None, None);
+        return Turn { said: said.clone(), barge_in, stop_ms, false_cutoff, missed, answer, gap_ms };
+    }
     let is_speech = said.keys.is_none();
     let false_cutoff = is_speech && !barge_in && spurts.iter().any(|s| s.began >= said.began && s.began < said.ended);
     let answer = spurts.iter().find(|s| s.began >= said.ended && s.began < until).copied().filter(|_| said.complete);
@@ -114,6 +123,7 @@ mod tests {
         Said {
             text: None,
             keys: None,
+            aside: None,
             interrupting: false,
             began: ms(began),
             ended: ms(ended),
@@ -156,6 +166,18 @@ mod tests {
         let turns = measure(&[said(2000, 3000)], &[spurt(500, 2260), spurt(3500, 5000)]);
         assert!(turns[0].barge_in && !turns[0].false_cutoff && !turns[0].is_measured());
         assert_eq!((turns[0].stop_ms, turns[0].gap_ms), (Some(260.0), Some(500.0)));
+    }
+
+    #[test]
+    fn an_aside_is_no_turn_and_leaves_the_answer_to_the_turn_before_it() {
+        let cough = Said { aside: Some(Aside::Noise), ..said(3200, 3300) };
+        let turns = measure(&[said(2000, 3000), cough], &[spurt(500, 1500), spurt(3400, 5000)]);
+        assert_eq!((turns[0].gap_ms, turns[0].missed), (Some(400.0), false));
+        assert!(!turns[1].missed && !turns[1].is_measured() && turns[1].stop_ms.is_none());
+        let over = Said { aside: Some(Aside::Backchannel), ..said(4000, 4300) };
+        let turns = measure(&[said(2000, 3000), over], &[spurt(3400, 5000)]);
+        assert!(turns[1].barge_in && !turns[1].false_cutoff);
+        assert_eq!(turns[1].stop_ms, Some(1000.0));
     }
 
     #[test]

@@ -27,12 +27,18 @@
 //! | missed | the utterance was no false cut-off, and the agent did not start to speak before the caller spoke again or the call ended |
 //! | percentile | nearest rank: the smallest measured value that at least p % of the values do not exceed |
 //!
+//! An aside (a backchannel, a cough) is no turn: it has neither gap nor answer, and the turn before it may still be answered after
+//! it. The network that a telephone is told to sit behind lies between its socket and the peer: what is measured is what is sent
+//! into it and what comes out of it, so the network's own delay is part of every gap, as it is for a caller.
+//!
 //! Turns that were cut off are counted as such and give no gap: an answer to half a sentence is no fast answer.
 
 mod audible;
 mod ear;
 mod error;
 mod handset;
+mod lateness;
+mod line;
 mod machine;
 mod measure;
 mod mouth;
@@ -40,6 +46,7 @@ mod record;
 mod report;
 mod rtp_loop;
 mod script;
+mod surroundings;
 mod utterance;
 
 pub use audible::{AUDIBLE_AMPLITUDE, BRIDGE, PIECE_SAMPLES, Piece, Spurt, SpurtFinder};
@@ -51,5 +58,6 @@ pub use measure::{STOP_SILENCE, Said, Turn, measure, percentile};
 pub use record::{Recording, Track};
 pub use report::{CallReport, Definition, Observed, ObservedSpeaker, REPORT_VERSION, Report, Summary, TurnReport};
 pub use rtp_loop::{CallLog, Happening, Path, Plan, RtpLoop};
-pub use script::{Act, Cue, LINGER, PATIENCE, Script, Step, Trigger};
+pub use script::{Act, Aside, Cue, LINGER, PATIENCE, Script, Step, Trigger};
+pub use surroundings::{Echo, Surroundings};
 pub use utterance::Utterance;

@@ -2,7 +2,7 @@
 
 use super::audible::span;
 use super::measure::Said;
-use super::script::{Act, Step, Trigger};
+use super::script::{Act, Aside, Step, Trigger};
 use super::utterance::Utterance;
 use crate::audio::{FRAME_SAMPLES, Samples};
 use std::sync::Arc;
@@ -64,22 +64,27 @@ impl Mouth {
 
     /// Begins a step with the next tick. Keys that are none are left out.
     pub(super) fn begin(&mut self, step: &Step) {
-        let said = |text: Option<String>, keys: Option<String>, longest_pause: usize| Said {
+        let said = |text: Option<String>, keys: Option<String>, aside: Option<Aside>, longest_pause: usize| Said {
             text,
             keys,
+            aside,
             interrupting: matches!(step.trigger, Trigger::AgentSpeaking(_)),
             began: Duration::MAX,
             ended: Duration::MAX,
             longest_pause: span(longest_pause),
             complete: false,
         };
+        let aside = match &step.act {
+            Act::Aside(_, aside) => Some(*aside),
+            Act::Say(_) | Act::Press(_) => None,
+        };
         self.state = match &step.act {
-            Act::Say(utterance) => {
+            Act::Say(utterance) | Act::Aside(utterance, _) => {
                 let speech = utterance.speech();
                 State::Saying {
                     position: speech.start.saturating_sub(LEAD),
                     end: (speech.end + TRAIL).min(utterance.samples().len()),
-                    said: said(utterance.text().map(str::to_owned), None, utterance.longest_pause()),
+                    said: said(utterance.text().map(str::to_owned), None, aside, utterance.longest_pause()),
                     utterance: Arc::clone(utterance),
                 }
             }
@@ -87,7 +92,7 @@ impl Mouth {
                 codes: keys.chars().filter_map(key_code).collect(),
                 key: 0,
                 tick: 0,
-                said: said(None, Some(keys.clone()), 0),
+                said: said(None, Some(keys.clone()), None, 0),
             },
         };
     }

@@ -99,6 +99,9 @@ pub struct CallReport {
     pub packets_received: u64,
     /// Gaps in the sequence numbers received.
     pub packets_lost: u64,
+    /// How late the agent's packets came against the ideal clock of their stretch of speech, 99th percentile, in milliseconds.
+    #[serde(default)]
+    pub late_p99_ms: Option<f64>,
     /// How late the telephone's own packets left, the largest, in milliseconds: what the instrument itself adds.
     pub send_late_max_ms: f64,
 }
@@ -114,6 +117,9 @@ pub struct TurnReport {
     pub caller_text: Option<String>,
     /// Keys pressed, when it was no speech.
     pub keys: Option<String>,
+    /// It took no turn: `backchannel` or `noise`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub aside: Option<String>,
     /// What the agent understood, where it tells.
     pub heard_text: Option<String>,
     /// What the agent answered, where it tells, as far as it was heard.
@@ -148,7 +154,7 @@ pub struct TurnReport {
 
 impl TurnReport {
     fn is_measured(&self) -> bool {
-        self.gap_ms.is_some() && self.keys.is_none() && !self.barge_in
+        self.gap_ms.is_some() && self.keys.is_none() && self.aside.is_none() && !self.barge_in
     }
 }
 
@@ -257,7 +263,8 @@ impl Report {
         let gaps: Vec<f64> = measured.iter().filter_map(|t| t.gap_ms).collect();
         let rest: Vec<f64> = measured.iter().filter_map(|t| t.not_endpoint_ms).collect();
         let endpoints: Vec<f64> = measured.iter().filter_map(|t| t.endpoint_ms).collect();
-        let stops: Vec<f64> = self.turns.iter().filter_map(|t| t.stop_ms).collect();
+        let of_turns = self.turns.iter().filter(|t| t.aside.is_none());
+        let stops: Vec<f64> = of_turns.filter_map(|t| t.stop_ms).collect();
         let count = |what: fn(&TurnReport) -> bool| self.turns.iter().filter(|t| what(t)).count();
         let mut codecs: Vec<String> =
             self.calls.iter().map(|c| c.codec.clone()).filter(|name| !name.is_empty()).collect();
@@ -266,20 +273,20 @@ impl Report {
         self.summary = Summary {
             calls: self.calls.len(),
             calls_failed: self.calls.iter().filter(|c| c.error.is_some()).count(),
-            turns: count(|t| t.keys.is_none()),
+            turns: count(|t| t.keys.is_none() && t.aside.is_none()),
             gaps: gaps.len(),
             gap_p50_ms: percentile(&gaps, 50.0),
             gap_p95_ms: percentile(&gaps, 95.0),
             gap_p99_ms: percentile(&gaps, 99.0),
             false_cutoffs: count(|t| t.false_cutoff),
-            turns_with_pause: count(|t| t.longest_pause_ms >= PAUSE_MS),
+            turns_with_pause: count(|t| t.aside.is_none() && t.longest_pause_ms >= PAUSE_MS),
             false_cutoffs_without_pause: count(|t| t.false_cutoff && t.longest_pause_ms < PAUSE_MS),
             missed: count(|t| t.missed),
             not_endpoint_ms_p50: percentile(&rest, 50.0),
             not_endpoint_ms_p95: percentile(&rest, 95.0),
             endpoint_ms_p50: percentile(&endpoints, 50.0),
             endpoint_ms_p95: percentile(&endpoints, 95.0),
-            barge_ins: count(|t| t.barge_in),
+            barge_ins: count(|t| t.barge_in && t.aside.is_none()),
             stop_p50_ms: percentile(&stops, 50.0),
             stop_p95_ms: percentile(&stops, 95.0),
             send_late_max_ms: self.calls.iter().map(|c| c.send_late_max_ms).fold(0.0, f64::max),
@@ -346,6 +353,7 @@ fn turn_report(turn: &Turn, until: Duration, answered: Duration, turns: &[Turn],
         turn: 0,
         caller_text: turn.said.text.clone(),
         keys: turn.said.keys.clone(),
+        aside: turn.said.aside.map(|aside| aside.label().to_owned()),
         heard_text: heard_words(turn, turns, observed),
         agent_text: agent_words(observed, turn.said.began, until),
         gap_ms: turn.gap_ms.map(tenth),

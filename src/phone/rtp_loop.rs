@@ -8,6 +8,7 @@ use super::measure::Said;
 use super::mouth::{Mouth, Outgoing};
 use super::record::Recording;
 use super::script::{Cue, Script};
+use super::surroundings::{Background, EchoPath, Send, Surroundings, Transmission};
 use crate::audio::{CodecKind, Encoder, FRAME_BYTES};
 use crate::rtp::{HEADER_BYTES, Header};
 use std::net::{SocketAddr, UdpSocket};
@@ -57,6 +58,21 @@ pub struct Plan {
     pub record: bool,
     /// Hang up after this time from the answer, whatever happens.
     pub longest: Duration,
+    /// Where the caller is.
+    pub surroundings: Surroundings,
+}
+
+impl Plan {
+    /// A script on a clean line in a quiet room, for three minutes at most, without a recording.
+    pub fn new(script: Script) -> Self {
+        Self {
+            script,
+            noise_dbfs: None,
+            record: false,
+            longest: Duration::from_secs(180),
+            surroundings: Surroundings::default(),
+        }
+    }
 }
 
 /// Something worth showing while the call goes on. Times count from the telephone's origin.
@@ -206,6 +222,8 @@ struct Talk {
     plan: Plan,
     happenings: mpsc::Sender<Happening>,
     mouth: Mouth,
+    echo: Option<EchoPath>,
+    background: Option<Background>,
     stream: Option<Stream>,
     answered: Option<Duration>,
     said: Vec<Said>,
@@ -223,12 +241,18 @@ struct Stream {
     said_track: Option<super::record::Track>,
     header: Header,
     event_timestamp: u32,
+    /// Where the device sends nothing in silence.
+    transmission: Option<Transmission>,
 }
 
 impl Talk {
     fn new(origin: Instant, socket: UdpSocket, plan: Plan, happenings: mpsc::Sender<Happening>) -> Self {
         let mouth = Mouth::new(plan.noise_dbfs);
+        let echo = plan.surroundings.echo.map(EchoPath::new);
+        let background = plan.surroundings.background.clone().map(Background::new);
         Self {
+            echo,
+            background,
             origin,
             socket,
             plan,
@@ -296,6 +320,12 @@ impl Talk {
                         ssrc: rand::random(),
                     },
                     event_timestamp: 0,
+                    transmission: self
+                        .plan
+                        .surroundings
+                        .network
+                        .is_some_and(|(network, _)| network.dtx)
+                        .then(Transmission::default),
                 });
             }
         }
@@ -305,7 +335,14 @@ impl Talk {
         while let Ok(Arrival { at, datagram }) = arrived.try_recv() {
             // What comes before the answer is early media: not the conversation.
             let Some(stream) = &mut self.stream else { continue };
-            if !stream.ear.datagram(at.saturating_duration_since(self.origin), &datagram) {
+            let at = at.saturating_duration_since(self.origin);
+            let echo = &mut self.echo;
+            let began = stream.ear.datagram(at, &datagram, |samples| {
+                if let Some(echo) = echo {
+                    echo.heard(at, samples);
+                }
+            });
+            if !began {
                 continue;
             }
             let Some(spurt) = stream.ear.latest() else { continue };
@@ -338,7 +375,15 @@ impl Talk {
                 None => {}
             }
         }
-        let outgoing = self.mouth.next();
+        let mut outgoing = self.mouth.next();
+        if let Outgoing::Audio(frame) = &mut outgoing {
+            if let Some(background) = &mut self.background {
+                background.add(frame);
+            }
+            if let Some(echo) = &self.echo {
+                echo.add(now, frame);
+            }
+        }
         self.late_max = self.late_max.max(Instant::now().saturating_duration_since(due));
         // Before sending: on a loaded machine the thread may be put aside within the call, and the gap is not to profit.
         let at = self.origin.elapsed();
@@ -385,6 +430,12 @@ impl Stream {
         let mut datagram = [0u8; HEADER_BYTES + FRAME_BYTES];
         let (head, payload) = datagram.split_first_chunk_mut::<HEADER_BYTES>().expect("the datagram holds a header");
         let mut header = self.header;
+        // Speech itself is never silence for long: its pauses are, and what is behind it.
+        let send = match (outgoing, &mut self.transmission) {
+            (Outgoing::Audio(frame), Some(transmission)) => transmission.of(frame),
+            _ => Send::Yes,
+        };
+        header.marker |= send == Send::First;
         let length = match outgoing {
             Outgoing::Audio(samples) => {
                 header.payload_type = self.path.payload_type;
@@ -403,7 +454,7 @@ impl Stream {
             }),
         };
         self.header.timestamp = self.header.timestamp.wrapping_add(CLOCK_PER_TICK);
-        let Some(length) = length.filter(|_| self.path.sends) else { return false };
+        let Some(length) = length.filter(|_| self.path.sends && send != Send::No) else { return false };
         header.write(head);
         self.header.sequence = self.header.sequence.wrapping_add(1);
         self.header.marker = false;

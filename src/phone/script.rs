@@ -34,8 +34,29 @@ impl Trigger {
 pub enum Act {
     /// Says something.
     Say(Arc<Utterance>),
+    /// Makes a sound without wanting the floor.
+    Aside(Arc<Utterance>, Aside),
     /// Presses keys: `0`-`9`, `*`, `#`, `A`-`D`.
     Press(String),
+}
+
+/// A sound that takes no turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Aside {
+    /// Words that tell the agent to go on.
+    Backchannel,
+    /// A cough, a door.
+    Noise,
+}
+
+impl Aside {
+    /// As in the report.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Backchannel => "backchannel",
+            Self::Noise => "noise",
+        }
+    }
 }
 
 /// One thing that the caller does.
@@ -60,6 +81,8 @@ pub enum Cue {
 enum State {
     Waiting,
     Acting,
+    /// Acting, but what was waited for is still waited for behind it.
+    Aside,
     Over,
 }
 
@@ -151,18 +174,26 @@ impl Script {
         if !due {
             return None;
         }
-        self.state = State::Acting;
-        self.began = now;
+        if matches!(self.steps.get(self.next).map(|step| &step.act), Some(Act::Aside(..))) {
+            self.state = State::Aside;
+        } else {
+            self.state = State::Acting;
+            self.began = now;
+        }
         self.next += 1;
         Some(Cue::Begin(self.next - 1))
     }
 
     /// The step begun last has ended: its last speech sample or event packet was sent at `at`.
     pub fn done(&mut self, at: Duration) {
-        if matches!(self.state, State::Acting) {
-            self.state = State::Waiting;
-            self.ended = at;
-            self.reply = None;
+        match self.state {
+            State::Acting => {
+                self.state = State::Waiting;
+                self.ended = at;
+                self.reply = None;
+            }
+            State::Aside => self.state = State::Waiting,
+            State::Waiting | State::Over => {}
         }
     }
 }
@@ -246,6 +277,17 @@ mod tests {
     fn patience_ends_without_an_answer() {
         let mut script = Script::new(vec![say(Trigger::POLITE)]).with_patience(ms(3000));
         assert_eq!(run(&mut script, 1000, &[], 20_000), [(3000, Cue::Begin(0)), (7000, Cue::HangUp)]);
+    }
+
+    #[test]
+    fn behind_an_aside_the_same_answer_is_waited_for() {
+        let mut aside = say(Trigger::AgentSpeaking(ms(400)));
+        let Act::Say(utterance) = aside.act else { panic!() };
+        aside.act = Act::Aside(utterance, Aside::Backchannel);
+        let mut script = Script::new(vec![say(Trigger::POLITE), aside, say(Trigger::POLITE)]);
+        // The answer to the first step lasts from 3000 to 5000; the aside falls into it.
+        let cues = run(&mut script, 300, &[(300, 1000), (3000, 5000)], 8000);
+        assert_eq!(cues, [(1600, Cue::Begin(0)), (3400, Cue::Begin(1)), (5600, Cue::Begin(2))]);
     }
 
     #[test]

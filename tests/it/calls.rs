@@ -42,7 +42,7 @@ async fn handset() -> Handset {
 }
 
 fn plan(steps: Vec<Step>, longest: Duration) -> Plan {
-    Plan { script: Script::new(steps), noise_dbfs: None, record: false, longest }
+    Plan { longest, ..Plan::new(Script::new(steps)) }
 }
 
 fn press(keys: &str, trigger: Trigger) -> Step {

@@ -244,7 +244,7 @@ async fn a_call_that_is_answered_leaves_its_record() {
     let mut callee = Handset::start(config).await.unwrap();
     let command = tipring(folder.path(), &format!("call sip:1001@{}", callee.local_addr()));
     let script = Script::new(Vec::new()).with_linger(Duration::from_secs(30)).with_patience(Duration::from_secs(30));
-    let plan = Plan { script, noise_dbfs: None, record: false, longest: Duration::from_secs(3) };
+    let plan = Plan { longest: Duration::from_secs(3), ..Plan::new(script) };
     let answering = tokio::spawn(async move {
         let held = callee.answer(plan, &mut |_| {}).await;
         callee.shutdown().await;

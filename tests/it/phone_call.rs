@@ -12,7 +12,7 @@ fn say(trigger: Trigger, ms: usize, text: &str) -> Step {
 
 fn plan(steps: Vec<Step>, patience_ms: u64) -> Plan {
     let script = Script::new(steps).with_patience(Duration::from_millis(patience_ms));
-    Plan { script, noise_dbfs: None, record: true, longest: Duration::from_secs(20) }
+    Plan { record: true, longest: Duration::from_secs(20), ..Plan::new(script) }
 }
 
 async fn handset(codecs: &[CodecKind]) -> Handset {

@@ -100,7 +100,7 @@ fn measure_a_known_gap(codec: CodecKind) {
     let say = |text| Step { trigger: Trigger::POLITE, act: Act::Say(utterance(400, text)) };
     let press = Step { trigger: Trigger::POLITE, act: Act::Press("5".into()) };
     let script = Script::new(vec![say("one"), say("two"), press]).with_patience(Duration::from_millis(700));
-    let plan = Plan { script, noise_dbfs: None, record: true, longest: Duration::from_secs(7) };
+    let plan = Plan { record: true, longest: Duration::from_secs(7), ..Plan::new(script) };
     let (rtp, mut happenings) = start(plan, codec, remote);
     let mut told = Vec::new();
     while let Some(happening) = happenings.blocking_recv() {

@@ -9,7 +9,7 @@ fn at(ms: u64) -> Duration {
 fn said(text: &str, began: u64, ended: u64) -> Said {
     let (began, ended) = (at(began), at(ended));
     let (text, longest_pause) = (Some(text.into()), at(250));
-    Said { text, keys: None, interrupting: false, began, ended, longest_pause, complete: true }
+    Said { text, keys: None, aside: None, interrupting: false, began, ended, longest_pause, complete: true }
 }
 
 fn caller(text: &str, began: u64, ended: u64) -> Observed {

@@ -1,0 +1,569 @@
+//! `tipring bench turns`: simulated callers over real RTP against the whole server. Who calls is decided by [`crate::sim`], what
+//! came of it is read off the telephone's RTP; only what cannot be heard there (why the agent stopped, when it turned its voice
+//! down) is taken from the server's record.
+
+use super::demo::add_call;
+use super::lab::{Account, Engines, Lab, Outcome, Scratch};
+use super::lines::{Voices, Words};
+use super::phone::Manner;
+use super::report::{self, Console};
+use crate::audio::{MediaTime, level};
+use crate::phone::{Act, Aside, Echo, HeldCall, Machine, Report, Step, Trigger, Utterance, failed_call, percentile};
+use crate::record::{Speaker, Stage};
+use crate::settings::Settings;
+use crate::sim::{self, Caller, Deed, Dice, Phase, When};
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The callers' voices: not the agent's default.
+const VOICES: [&str; 3] = ["rms", "awb", "kal16"];
+/// The voice behind a caller with neighbours, and what it says.
+const NEIGHBOUR: (&str, &str) = (
+    "awb",
+    "and then she said [400] that nobody had told her about it [700] which was not true [300] of course [900] but who would \
+     know that by now",
+);
+/// Recordings taken from a folder, at most.
+const RECORDINGS: usize = 500;
+/// An interruption has been heard when the agent is silent this soon.
+const RECALLED_MS: f64 = 1000.0;
+/// The agent stopped because of a sound when it did so within this time of the sound's end.
+const BECAUSE: Duration = Duration::from_millis(700);
+/// The agent is turned down because of an onset within this time.
+const DUCKED_WITHIN_MS: f64 = 600.0;
+
+/// Arguments of `tipring bench turns`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Calls to hold.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    calls: u32,
+
+    /// Calls at the same time.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    parallel: u32,
+
+    /// Use the callers that are kept for the test (odd seeds). Whoever tunes the agent does without.
+    #[arg(long)]
+    test: bool,
+
+    /// Speak with the WAV files of this folder instead of synthesised voices. Without it there is English only.
+    #[arg(long, value_name = "DIR")]
+    speech: Option<PathBuf>,
+
+    #[command(flatten)]
+    manner: Manner,
+
+    /// The flow that answers; without, the configured one. The callers' words are made for 'welcome'.
+    #[arg(long, value_name = "NAME")]
+    flow: Option<String>,
+
+    /// Write report.json with every turn, and the transcript, here.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+
+    /// Permit a configuration with the scripted recogniser, which proves nothing about recognition.
+    #[arg(long)]
+    allow_scripted: bool,
+
+    /// Print the figures as JSON to standard output, everything else to standard error.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The figures, as printed with `--json`.
+#[derive(Clone, PartialEq, Debug, Default, serde::Serialize)]
+pub struct Figures {
+    /// Always: the callers do not exist.
+    simulated: bool,
+    /// The callers' language.
+    language: String,
+    /// `development` (even) or `test` (odd).
+    seeds: &'static str,
+    /// Whose speech it is.
+    speech: String,
+    /// The network between caller and server.
+    network: String,
+    /// What the network adds to every gap on average.
+    network_round_trip_ms: f64,
+    calls: usize,
+    calls_failed: usize,
+    turns: usize,
+    gaps: usize,
+    gap_p50_ms: Option<f64>,
+    gap_p95_ms: Option<f64>,
+    gap_p99_ms: Option<f64>,
+    holds: usize,
+    holds_at_complete_percent: f64,
+    false_cutoffs: usize,
+    /// Of the holds.
+    false_cutoff_percent: f64,
+    turns_cut_off_percent: f64,
+    missed: usize,
+    barge_ins: usize,
+    barge_in_recall_percent: Option<f64>,
+    stop_p50_ms: Option<f64>,
+    stop_p95_ms: Option<f64>,
+    ducked: usize,
+    ducked_p50_ms: Option<f64>,
+    ducked_p95_ms: Option<f64>,
+    /// Interruptions of the opening, which the flow does not permit; not among `barge_ins`.
+    opening_barge_ins: usize,
+    backchannels: usize,
+    backchannel_false_stops: usize,
+    backchannel_false_stop_percent: Option<f64>,
+    noises: usize,
+    noise_false_stops: usize,
+    echo_calls: usize,
+    self_interruptions: usize,
+    send_late_max_ms: f64,
+    machine: Machine,
+}
+
+/// What is counted over all calls.
+#[derive(Debug, Default)]
+struct Tally {
+    figures: Figures,
+    gaps: Vec<f64>,
+    stops: Vec<f64>,
+    ducks: Vec<f64>,
+    recalled: usize,
+    complete_holds: usize,
+    turns_cut_off: usize,
+}
+
+/// When the agent was stopped by what it took for an interruption, and when it turned its voice down, on the telephone's clock.
+#[derive(Debug, Default)]
+struct Inside {
+    stops: Vec<Duration>,
+    ducks: Vec<Duration>,
+}
+
+impl Inside {
+    fn of(account: &Account, held: &HeldCall) -> Self {
+        let on_phone = |at: MediaTime| at.since(account.origin).saturating_duration_since(held.log.origin);
+        let turns = account.record.turns.iter();
+        let cut = turns.filter(|turn| turn.speaker == Speaker::Agent && turn.interrupted);
+        let events = account.record.timeline.events.iter();
+        let ducked = events.filter(|event| event.what == Stage::Ducked);
+        Self {
+            stops: cut.map(|turn| on_phone(turn.ended)).collect(),
+            ducks: ducked.map(|event| on_phone(event.at)).collect(),
+        }
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn percent(part: usize, of: usize) -> Option<f64> {
+    (of > 0).then(|| (1000.0 * part as f64 / of as f64).round() / 10.0)
+}
+
+impl Tally {
+    /// Adds a call.
+    fn add(&mut self, caller: &Caller, held: &HeldCall, inside: Option<&Inside>) {
+        let figures = &mut self.figures;
+        let turns = held.turns();
+        let none = Inside::default();
+        let inside = inside.unwrap_or(&none);
+        // What was begun was begun in order.
+        for (act, turn) in caller.acts.iter().zip(&turns) {
+            let said = &turn.said;
+            let stopped_for_it = inside.stops.iter().any(|at| *at >= said.began && *at <= said.ended + BECAUSE);
+            match act.deed {
+                Deed::Backchannel if turn.barge_in => {
+                    figures.backchannels += 1;
+                    figures.backchannel_false_stops += usize::from(stopped_for_it);
+                }
+                Deed::Noise if turn.barge_in => {
+                    figures.noises += 1;
+                    figures.noise_false_stops += usize::from(stopped_for_it);
+                }
+                // The agent was silent: no harm could be done.
+                Deed::Backchannel | Deed::Noise => {}
+                Deed::BargeIn(Phase::Opening) if turn.barge_in => figures.opening_barge_ins += 1,
+                Deed::Turn | Deed::BargeIn(_) => {
+                    let holds = act.parts.iter().skip(1);
+                    figures.turns += 1;
+                    figures.missed += usize::from(turn.missed);
+                    if turn.barge_in {
+                        figures.barge_ins += 1;
+                        self.recalled += usize::from(turn.stop_ms.is_some_and(|stop| stop <= RECALLED_MS));
+                        self.stops.extend(turn.stop_ms);
+                        let since = |at: &Duration| ms(*at) - ms(said.began);
+                        let soon = |late: &f64| (0.0..DUCKED_WITHIN_MS).contains(late);
+                        self.ducks.extend(inside.ducks.iter().map(since).find(soon));
+                    } else {
+                        // Into an interruption the agent may still be speaking: only clean turns tell of holds.
+                        figures.holds += holds.clone().count();
+                        self.complete_holds += holds.filter(|hold| hold.at_complete).count();
+                        self.turns_cut_off += usize::from(turn.false_cutoff);
+                        let cuts = |at: Duration| at >= said.began && at < said.ended;
+                        figures.false_cutoffs += held.log.spurts.iter().filter(|spurt| cuts(spurt.began)).count();
+                    }
+                    self.gaps.extend(turn.gap_ms.filter(|_| turn.is_measured()));
+                }
+            }
+        }
+        if caller.echo_ms.is_some() {
+            figures.echo_calls += 1;
+            let provoked = |at: &Duration| turns.iter().any(|t| *at >= t.said.began && *at <= t.said.ended + BECAUSE);
+            figures.self_interruptions += inside.stops.iter().filter(|at| !provoked(at)).count();
+        }
+        figures.calls += 1;
+        figures.send_late_max_ms = figures.send_late_max_ms.max(held.log.send_late_max_ms);
+    }
+
+    fn finish(mut self) -> Figures {
+        let figures = &mut self.figures;
+        figures.simulated = true;
+        figures.gaps = self.gaps.len();
+        figures.gap_p50_ms = percentile(&self.gaps, 50.0);
+        figures.gap_p95_ms = percentile(&self.gaps, 95.0);
+        figures.gap_p99_ms = percentile(&self.gaps, 99.0);
+        figures.holds_at_complete_percent = percent(self.complete_holds, figures.holds).unwrap_or(0.0);
+        figures.false_cutoff_percent = percent(figures.false_cutoffs, figures.holds).unwrap_or(0.0);
+        figures.turns_cut_off_percent =
+            percent(self.turns_cut_off, figures.turns - figures.barge_ins.min(figures.turns)).unwrap_or(0.0);
+        figures.barge_in_recall_percent = percent(self.recalled, figures.barge_ins);
+        figures.stop_p50_ms = percentile(&self.stops, 50.0);
+        figures.stop_p95_ms = percentile(&self.stops, 95.0);
+        figures.ducked = self.ducks.len();
+        figures.ducked_p50_ms = percentile(&self.ducks, 50.0);
+        figures.ducked_p95_ms = percentile(&self.ducks, 95.0);
+        figures.backchannel_false_stop_percent = percent(figures.backchannel_false_stops, figures.backchannels);
+        figures.machine = Machine::here();
+        self.figures
+    }
+}
+
+/// The voices of the callers.
+struct Cast {
+    voices: Voices,
+    recordings: Vec<PathBuf>,
+    neighbour: Option<Arc<[i16]>>,
+}
+
+impl Cast {
+    fn new(language: &str, speech: Option<&Path>) -> anyhow::Result<Self> {
+        let recordings = match speech {
+            Some(dir) => recordings(dir)?,
+            None if language.starts_with("en") => Vec::new(),
+            None => bail!(
+                "there is no voice for '{language}': give recordings of callers with --speech DIR (WAV files, one utterance each)"
+            ),
+        };
+        Ok(Self { voices: Voices::new("en"), recordings, neighbour: None })
+    }
+
+    fn label(&self, speech: Option<&Path>) -> String {
+        match speech {
+            Some(dir) => format!("{} recordings from {}, joined at random", self.recordings.len(), dir.display()),
+            None => format!("flite voices {}", VOICES.join(", ")),
+        }
+    }
+
+    /// The steps of a caller.
+    async fn steps(&mut self, caller: &Caller, seed: u64) -> anyhow::Result<Vec<Step>> {
+        let voice = VOICES[caller.voice % VOICES.len()];
+        let mut dice = Dice::new(seed).fork(9);
+        let mut steps = Vec::new();
+        for act in &caller.acts {
+            let trigger = match act.when {
+                When::AfterAgent(ms) => Trigger::AgentSilent(Duration::from_millis(ms)),
+                When::IntoAgent(ms) => Trigger::AgentSpeaking(Duration::from_millis(ms)),
+                When::Later(ms) => Trigger::Elapsed(Duration::from_millis(ms)),
+            };
+            let act = match act.deed {
+                Deed::Noise => {
+                    let cough = Utterance::annotate(sim::cough(&mut dice), "a cough", Some("[cough]".to_owned()))?;
+                    Act::Aside(Arc::new(cough), Aside::Noise)
+                }
+                Deed::Backchannel => {
+                    Act::Aside(Arc::new(self.speak(&act.parts, voice, &mut dice).await?), Aside::Backchannel)
+                }
+                Deed::Turn | Deed::BargeIn(_) => Act::Say(Arc::new(self.speak(&act.parts, voice, &mut dice).await?)),
+            };
+            steps.push(Step { trigger, act });
+        }
+        Ok(steps)
+    }
+
+    async fn speak(&mut self, parts: &[sim::Part], voice: &str, dice: &mut Dice) -> anyhow::Result<Utterance> {
+        if self.recordings.is_empty() {
+            let text: Vec<String> = parts.iter().map(|part| format!("[{}] {}", part.pause_ms, part.text)).collect();
+            return self.voices.utterance(&Words::Text(text.join(" ")), voice).await;
+        }
+        let mut sounds = Vec::new();
+        for part in parts {
+            let Some(path) = dice.pick(&self.recordings) else { bail!("there are no recordings") };
+            sounds.push((part.pause_ms, self.voices.utterance(&Words::File(path.clone(), None), voice).await?));
+        }
+        Ok(Utterance::join(&sounds, "recordings", None)?)
+    }
+
+    /// Talk behind a caller.
+    async fn neighbour(&mut self) -> anyhow::Result<Arc<[i16]>> {
+        if let Some(sound) = &self.neighbour {
+            return Ok(Arc::clone(sound));
+        }
+        let talk = match self.recordings.first() {
+            Some(path) => Words::File(path.clone(), None),
+            None => Words::Text(NEIGHBOUR.1.to_owned()),
+        };
+        let mut samples = self.voices.utterance(&talk, NEIGHBOUR.0).await?.samples().to_vec();
+        level::normalise(&mut samples, sim::NEIGHBOUR_DBFS as f32);
+        let sound: Arc<[i16]> = samples.into();
+        self.neighbour = Some(Arc::clone(&sound));
+        Ok(sound)
+    }
+}
+
+/// The WAV files of a folder, by name.
+fn recordings(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).with_context(|| format!("--speech {}: cannot be read", dir.display()))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")));
+    files.sort();
+    files.truncate(RECORDINGS);
+    if files.is_empty() {
+        bail!("--speech {}: there is no .wav in it", dir.display());
+    }
+    Ok(files)
+}
+
+/// Runs the command. Exit codes: 0 all calls were held, 2 calls failed.
+///
+/// # Errors
+/// Whatever keeps the server or the telephone from starting, and files that cannot be read or written.
+pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let console = Console { json: args.json };
+    let manner = args.manner;
+    let mut cast = Cast::new(&manner.lang, args.speech.as_deref())?;
+    let scratch = Scratch::new()?;
+    let lab = Lab::start(settings, args.flow.as_deref(), scratch.path(), manner.codecs(), args.allow_scripted).await?;
+    let lab = Arc::new(lab);
+    let engines = Engines::default();
+    let mut report = Report::new("bench turns");
+    let mut tally = Tally::default();
+    let mut running: JoinSet<(Caller, Outcome)> = JoinSet::new();
+    let mut placed = 0;
+    loop {
+        while running.len() < args.parallel as usize && placed < args.calls {
+            let seed = u64::from(2 * placed + u32::from(args.test));
+            let caller = sim::caller(&manner.lang, seed);
+            let mut plan = manner.plan(&cast.steps(&caller, seed).await?, seed, false);
+            if plan.surroundings.echo.is_none() {
+                let delay = caller.echo_ms.map(Duration::from_millis);
+                plan.surroundings.echo = delay.map(|delay| Echo { db: sim::ECHO_DB, delay });
+            }
+            if caller.neighbours {
+                plan.surroundings.background = Some(cast.neighbour().await?);
+            }
+            let lab = Arc::clone(&lab);
+            running.spawn(async move { (caller, lab.hold(plan, &mut |_| {}).await) });
+            placed += 1;
+        }
+        let Some(outcome) = running.join_next().await else { break };
+        match outcome? {
+            (caller, Ok((held, account))) => {
+                let inside = account.as_ref().map(|account| Inside::of(account, &held));
+                tally.add(&caller, &held, inside.as_ref());
+                if let Some(account) = &account {
+                    engines.add(&account.record.engines);
+                }
+                add_call(&mut report, &held, account.as_ref());
+            }
+            (_, Err(error)) => {
+                tally.figures.calls_failed += 1;
+                console.line(format_args!("a call failed: {error}"));
+                report.add_call(failed_call(lab.target(), &error), Duration::ZERO, &[], &[]);
+            }
+        }
+        eprintln!("{} of {} calls, {} gaps", tally.figures.calls, args.calls, tally.gaps.len());
+    }
+    report.machine = Machine::here();
+    report.set_engines(engines.names());
+    let Some(lab) = Arc::into_inner(lab) else { bail!("a call is still up") };
+    lab.shutdown().await;
+    let failed = tally.figures.calls_failed;
+    let mut figures = tally.finish();
+    figures.language = manner.lang.clone();
+    figures.seeds = if args.test { "test" } else { "development" };
+    figures.speech = cast.label(args.speech.as_deref());
+    figures.network = manner.network.map_or_else(|| "clean".to_owned(), |network| network.to_string());
+    figures.network_round_trip_ms = manner.network.map_or(0.0, |network| network.mean_round_trip_ms());
+    report.material = Some(format!("simulated callers, {} seeds, {}", figures.seeds, figures.speech));
+    if let Some(dir) = &args.report {
+        report::write(dir, &report, &[])?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        print!("{}", told(&figures));
+    }
+    Ok(if failed > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// The figures in words.
+fn told(f: &Figures) -> String {
+    let ms = report::ms;
+    let share = |percent: Option<f64>| percent.map_or_else(|| "–".to_owned(), |p| format!("{p} %"));
+    let load = f.machine.load_1m.map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
+    format!(
+        "SIMULATED        {} calls ({} failed), {} seeds, language {}, {}\n\
+         network          {} (adds {:.0} ms to a round trip)\n\
+         response gap     p50 {}  p95 {}  p99 {}  over {} turns; {} without an answer\n\
+         false cut-offs   {} at {} holds: {} %, {} % of the holds where the sentence could be over; {} % of the turns\n\
+         barge-in         {} interruptions, heard {}; silent after p50 {}  p95 {}; turned down ({}) after p50 {}  p95 {}\n\
+         backchannels     {} over the agent, {} false stops ({})\n\
+         noises           {} over the agent, {} false stops\n\
+         echo             {} calls with {} dB, the agent interrupted itself {} times\n\
+         machine          {}, {} cores, load {load}; the telephone's own packets left at most {:.1} ms late\n",
+        f.calls,
+        f.calls_failed,
+        f.seeds,
+        f.language,
+        f.speech,
+        f.network,
+        f.network_round_trip_ms,
+        ms(f.gap_p50_ms),
+        ms(f.gap_p95_ms),
+        ms(f.gap_p99_ms),
+        f.gaps,
+        f.missed,
+        f.false_cutoffs,
+        f.holds,
+        f.false_cutoff_percent,
+        f.holds_at_complete_percent,
+        f.turns_cut_off_percent,
+        f.barge_ins,
+        share(f.barge_in_recall_percent),
+        ms(f.stop_p50_ms),
+        ms(f.stop_p95_ms),
+        f.ducked,
+        ms(f.ducked_p50_ms),
+        ms(f.ducked_p95_ms),
+        f.backchannels,
+        f.backchannel_false_stops,
+        share(f.backchannel_false_stop_percent),
+        f.noises,
+        f.noise_false_stops,
+        f.echo_calls,
+        sim::ECHO_DB,
+        f.self_interruptions,
+        f.machine.cpu,
+        f.machine.cores,
+        f.send_late_max_ms,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::CodecKind;
+    use crate::phone::{CallLog, End, HeardStats, Said, Spurt};
+    use crate::sim::Part;
+    use std::time::Instant;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn act(deed: Deed, holds: &[bool]) -> sim::Act {
+        let part = |at_complete| Part { pause_ms: 300, at_complete, text: "x".into() };
+        let parts = std::iter::once(false).chain(holds.iter().copied()).map(part).collect();
+        sim::Act { when: When::Later(0), deed, parts }
+    }
+
+    fn said(aside: Option<Aside>, began: u64, ended: u64) -> Said {
+        Said {
+            text: None,
+            keys: None,
+            aside,
+            interrupting: false,
+            began: at(began),
+            ended: at(ended),
+            longest_pause: Duration::ZERO,
+            complete: true,
+        }
+    }
+
+    #[test]
+    fn a_call_is_counted_as_it_was_heard() {
+        let caller = Caller {
+            voice: 0,
+            acts: vec![
+                act(Deed::Turn, &[true, false]),
+                act(Deed::Backchannel, &[]),
+                act(Deed::BargeIn(Phase::Middle), &[]),
+                act(Deed::Turn, &[false]),
+                act(Deed::Noise, &[]),
+            ],
+            echo_ms: Some(100),
+            neighbours: false,
+        };
+        let spurt = |began, ended| Spurt { began: at(began), ended: at(ended) };
+        let log = CallLog {
+            origin: Instant::now(),
+            answered: Some(at(0)),
+            ended: at(30_000),
+            said: vec![
+                said(None, 2000, 4000),
+                said(Some(Aside::Backchannel), 5000, 5300),
+                said(None, 6000, 7000),
+                said(None, 10_000, 12_000),
+                said(Some(Aside::Noise), 13_000, 13_200),
+            ],
+            // The answer to the first turn is interrupted and silent after 250 ms; the second turn is cut off.
+            spurts: vec![
+                spurt(100, 1500),
+                spurt(4450, 6250),
+                spurt(7500, 8500),
+                spurt(11_000, 11_500),
+                spurt(12_500, 15_000),
+            ],
+            recording: None,
+            packets_sent: 0,
+            send_late_max_ms: 3.0,
+            heard: HeardStats::default(),
+        };
+        let held =
+            HeldCall { peer: "p".into(), sip_call_id: "c".into(), codec: CodecKind::G722, end: End::WeHungUp, log };
+        // Stopped for the backchannel, for the interruption, and once for nothing.
+        let inside = Inside { stops: vec![at(5400), at(6250), at(8900)], ducks: vec![at(6110)] };
+        let mut tally = Tally::default();
+        tally.add(&caller, &held, Some(&inside));
+        let figures = tally.finish();
+        assert_eq!((figures.turns, figures.gaps, figures.gap_p50_ms, figures.missed), (3, 1, Some(450.0), 0));
+        assert_eq!((figures.holds, figures.holds_at_complete_percent), (3, 33.3));
+        assert_eq!(
+            (figures.false_cutoffs, figures.false_cutoff_percent, figures.turns_cut_off_percent),
+            (1, 33.3, 50.0)
+        );
+        assert_eq!(
+            (figures.barge_ins, figures.barge_in_recall_percent, figures.stop_p50_ms),
+            (1, Some(100.0), Some(250.0))
+        );
+        assert_eq!((figures.ducked, figures.ducked_p50_ms), (1, Some(110.0)));
+        assert_eq!((figures.backchannels, figures.backchannel_false_stops), (1, 1));
+        assert_eq!((figures.noises, figures.noise_false_stops), (1, 0));
+        assert_eq!((figures.echo_calls, figures.self_interruptions), (1, 1));
+        assert!(told(&figures).starts_with("SIMULATED"));
+    }
+
+    #[test]
+    fn without_a_voice_recordings_are_asked_for() {
+        let error = Cast::new("zh", None).err().unwrap().to_string();
+        assert!(error.contains("--speech"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        let error = Cast::new("zh", Some(dir.path())).err().unwrap().to_string();
+        assert!(error.contains("no .wav"), "{error}");
+    }
+}
