@@ -18,6 +18,10 @@ pub enum Action {
     },
     /// Stop at once: drop everything queued, start a new playout epoch.
     StopSpeaking,
+    /// Speak softly from the next frame on: the caller may be interrupting.
+    Duck,
+    /// Speak at full volume again: the caller was not. A new playout epoch is at full volume anyway.
+    Unduck,
     /// What may be said next.
     Expect(Arc<Expectation>),
     /// The caller may have finished: ask the recogniser for a final answer.

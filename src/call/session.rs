@@ -26,6 +26,9 @@ const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long the last play-out report may take after the media was told to stop: two ticks.
 const LAST_REPORT: Duration = Duration::from_millis(60);
 
+/// How loud the agent goes on while it is not sure whether it is being interrupted, in dB.
+const DUCKED_DB: f32 = -12.0;
+
 /// A call that is up.
 pub(super) struct Session {
     pub shared: Arc<Shared>,
@@ -93,6 +96,8 @@ impl Session {
                     self.shared.metrics.barge_in();
                     self.order(SpeechOrder::Stop { epoch });
                 }
+                Action::Duck => self.media.set_gain_db(DUCKED_DB),
+                Action::Unduck => self.media.set_gain_db(0.0),
                 Action::Expect(what) => self.order(SpeechOrder::Expect(what)),
                 Action::Flush => self.order(SpeechOrder::Flush),
                 Action::FinishUtterance => self.order(SpeechOrder::Finish),

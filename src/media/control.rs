@@ -1,6 +1,6 @@
 //! The handle of those who steer a call: any thread but the media thread.
 
-use super::link::{Change, Command, ControlEnds, Shared};
+use super::link::{Change, Command, ControlEnds, Shared, Volume};
 use super::{MediaError, StreamParams};
 use crate::audio::{Decoder, Encoder, MediaTime};
 use crate::record::MediaReport;
@@ -59,6 +59,13 @@ impl MediaControl {
     /// says what was really played ([`crate::audio::PlayoutEvent::Cut`]).
     pub fn new_epoch(&self) -> u32 {
         self.inner.shared.epoch.fetch_add(1, Relaxed).wrapping_add(1)
+    }
+
+    /// How loud what we say is from the next tick on, in dB: 0 as it was made, −12 ducked. It holds for this playout epoch;
+    /// a new one begins at full volume. The change takes one frame, so that it does not click. Above 0 counts as 0.
+    pub fn set_gain_db(&self, db: f32) {
+        let gain = if db.is_nan() { 1.0 } else { 10f32.powf(db.min(0.0) / 20.0) };
+        self.inner.shared.volume.store(Volume { epoch: self.epoch(), gain }.packed(), Relaxed);
     }
 
     /// New parameters (re-INVITE). The stream goes on: same SSRC, sequence numbers and timestamps, no break in the audio.

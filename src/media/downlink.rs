@@ -4,7 +4,8 @@ use super::MediaEvent;
 use super::link::PortLink;
 use super::port::{Channel, Outgoing};
 use crate::audio::{
-    AudioFrame, Encoder, FRAME_BYTES, FRAME_SAMPLES, FrameOrigin, MediaTime, PlayoutEvent, PlayoutFrame, UtteranceId,
+    AudioFrame, Encoder, FRAME_BYTES, FRAME_SAMPLES, FrameOrigin, MediaTime, PlayoutEvent, PlayoutFrame, Samples,
+    UtteranceId,
 };
 use crate::rtp::{DtmfSender, EVENT_BYTES, HEADER_BYTES, Header};
 use ringbuf::traits::Consumer;
@@ -46,6 +47,8 @@ pub(super) struct Downlink {
     pending_len: usize,
     pending_timestamp: u32,
     epoch: u32,
+    /// How loud the last frame ended.
+    gain: f32,
     speaking: Option<Speaking>,
     /// The utterance whose end was reported last: frames of it that still come are not reported again.
     ended: Option<UtteranceId>,
@@ -66,6 +69,7 @@ impl Downlink {
             pending_len: 0,
             pending_timestamp: timestamp,
             epoch: 0,
+            gain: 1.0,
             speaking: None,
             ended: None,
             dtmf: DtmfSender::default(),
@@ -96,15 +100,18 @@ impl Downlink {
         self.marker = true;
     }
 
-    /// The tick of time `at`.
+    /// The tick of time `at`, in a playout epoch and with the gain that is wanted in it.
     pub fn tick(
         &mut self,
         at: MediaTime,
-        epoch: u32,
+        (epoch, gain): (u32, f32),
         route: &Route,
         link: &mut PortLink,
         out: &mut impl FnMut(Outgoing<'_>),
     ) {
+        if epoch != self.epoch {
+            self.gain = 1.0;
+        }
         self.drop_older(at, epoch, link);
         let mut frame = AudioFrame::silence(at);
         if let Some(to) = route.to {
@@ -113,6 +120,7 @@ impl Downlink {
             } else {
                 if let Some(next) = self.next_frame(at, link) {
                     frame.samples = next.samples;
+                    self.fade(&mut frame.samples, gain);
                     frame.origin = FrameOrigin::Received;
                 }
                 self.send(&frame, route, to, out);
@@ -121,6 +129,7 @@ impl Downlink {
             self.pending_len = 0;
             self.marker = true;
         }
+        self.gain = gain;
         link.said(frame);
         self.timestamp = self.timestamp.wrapping_add(TICK_UNITS);
     }
@@ -175,6 +184,19 @@ impl Downlink {
             self.speaking = Some(speaking);
         }
         Some(frame)
+    }
+
+    /// Brings a frame from the gain of the last one to `gain`, evenly from its first sample to its last.
+    fn fade(&self, samples: &mut Samples, gain: f32) {
+        if self.gain == 1.0 && gain == 1.0 {
+            return;
+        }
+        let step = (gain - self.gain) / FRAME_SAMPLES as f32;
+        let mut now = self.gain;
+        for sample in samples {
+            now += step;
+            *sample = (f32::from(*sample) * now) as i16;
+        }
     }
 
     fn send(&mut self, frame: &AudioFrame, route: &Route, to: SocketAddr, out: &mut impl FnMut(Outgoing<'_>)) {

@@ -14,6 +14,8 @@ use std::time::Instant;
 const UPLINK_FRAMES: usize = 128;
 /// Frames to be said that wait for their tick: 2 s.
 const DOWNLINK_FRAMES: usize = 100;
+/// Frames sent that wait for the speech thread, which looks at them every few milliseconds: 1.28 s.
+const SENT_FRAMES: usize = 64;
 /// Events that wait for the speech thread.
 const EVENTS: usize = 256;
 /// Commands that wait for the media thread: two full queues of digits.
@@ -59,10 +61,34 @@ pub(super) struct Counters {
 pub(super) struct Shared {
     pub origin: Instant,
     pub epoch: AtomicU32,
+    /// How loud what we say is, and in which epoch: see [`Volume`].
+    pub volume: AtomicU64,
     pub stop: AtomicBool,
     /// Nanoseconds after the origin at which the last accepted RTP packet came.
     pub last_rtp_ns: AtomicU64,
     pub counters: Counters,
+}
+
+/// A gain that holds for one playout epoch: a new one begins at full volume, whoever forgets to ask for it. Both travel in
+/// one atomic, so that the media thread never sees the gain of one epoch with the number of another.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Volume {
+    pub epoch: u32,
+    /// Amplitudes are multiplied by it.
+    pub gain: f32,
+}
+
+impl Volume {
+    const FULL: Self = Self { epoch: 0, gain: 1.0 };
+
+    pub const fn packed(self) -> u64 {
+        (self.epoch as u64) << 32 | self.gain.to_bits() as u64
+    }
+
+    /// The gain in this epoch.
+    pub fn gain_in(epoch: u32, packed: u64) -> f32 {
+        if (packed >> 32) as u32 == epoch { f32::from_bits(packed as u32) } else { 1.0 }
+    }
 }
 
 impl Shared {
@@ -95,6 +121,7 @@ pub(super) struct PortLink {
     uplink: HeapProd<AudioFrame>,
     pub downlink: HeapCons<PlayoutFrame>,
     events: HeapProd<MediaEvent>,
+    sent: HeapProd<AudioFrame>,
     pub commands: HeapCons<Command>,
     pub spent: HeapProd<Box<Change>>,
     pub taps: Option<Taps>,
@@ -118,6 +145,8 @@ impl PortLink {
         if let Some(taps) = &mut self.taps {
             taps.said(&frame);
         }
+        // What does not fit is missing from the reference of an echo; its times tell.
+        let _ = self.sent.try_push(frame);
     }
 
     /// Something happened. Half of the ring is for the playout alone: a peer that sends keys without end cannot make the
@@ -136,6 +165,7 @@ pub struct SpeechLink {
     uplink: HeapCons<AudioFrame>,
     downlink: HeapProd<PlayoutFrame>,
     events: HeapCons<MediaEvent>,
+    sent: HeapCons<AudioFrame>,
 }
 
 impl SpeechLink {
@@ -148,6 +178,12 @@ impl SpeechLink {
     /// 2.56 s behind.
     pub fn next_frame(&mut self) -> Option<AudioFrame> {
         self.uplink.try_pop()
+    }
+
+    /// The next 20 ms of ours as they went out, at the gain they had: the reference of an echo. Silence where nothing was
+    /// sent.
+    pub fn next_sent(&mut self) -> Option<AudioFrame> {
+        self.sent.try_pop()
     }
 
     /// How many frames [`SpeechLink::play`] would take now.
@@ -180,11 +216,13 @@ pub(super) fn connect(origin: Instant, taps: Option<Taps>) -> (Arc<Shared>, Port
     let (uplink_in, uplink_out) = HeapRb::new(UPLINK_FRAMES).split();
     let (downlink_in, downlink_out) = HeapRb::new(DOWNLINK_FRAMES).split();
     let (events_in, events_out) = HeapRb::new(EVENTS).split();
+    let (sent_in, sent_out) = HeapRb::new(SENT_FRAMES).split();
     let (commands_in, commands_out) = HeapRb::new(COMMANDS).split();
     let (spent_in, spent_out) = HeapRb::new(COMMANDS).split();
     let shared = Arc::new(Shared {
         origin,
         epoch: AtomicU32::new(0),
+        volume: AtomicU64::new(Volume::FULL.packed()),
         stop: AtomicBool::new(false),
         last_rtp_ns: AtomicU64::new(0),
         counters: Counters::default(),
@@ -193,14 +231,20 @@ pub(super) fn connect(origin: Instant, taps: Option<Taps>) -> (Arc<Shared>, Port
         uplink: uplink_in,
         downlink: downlink_out,
         events: events_in,
+        sent: sent_in,
         commands: commands_out,
         spent: spent_in,
         taps,
         uplink_overruns: 0,
         events_lost: 0,
     };
-    let speech =
-        SpeechLink { shared: Arc::clone(&shared), uplink: uplink_out, downlink: downlink_in, events: events_out };
+    let speech = SpeechLink {
+        shared: Arc::clone(&shared),
+        uplink: uplink_out,
+        downlink: downlink_in,
+        events: events_out,
+        sent: sent_out,
+    };
     (shared, port, speech, ControlEnds { commands: commands_in, spent: spent_out })
 }
 

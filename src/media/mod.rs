@@ -5,7 +5,8 @@
 //!   socket ─ datagram ─▶ port: source lock ─ order ─ decode ─ conceal ────┼────────▶ SpeechLink::next_frame
 //!                        telephone events, playout events ────────────────┼────────▶ SpeechLink::next_event
 //!   socket ◀─ packet ─── port: encode ◀─ 20 ms tick ◀─────────────────────┼───────── SpeechLink::play
-//!                                     ◀─ epoch (atomic), commands ────────┼───────── MediaControl
+//!                                     ◀─ epoch, volume (atomic), commands ┼───────── MediaControl
+//!                        what was sent, with times ───────────────────────┼────────▶ SpeechLink::next_sent
 //!                        both directions, with times ─────────────────────┼────────▶ RecordingTap
 //! ```
 //!
@@ -27,6 +28,7 @@
 //! | uplink ring | 2.56 s | the frame is lost and counted; the times of later ones tell |
 //! | downlink ring | 2 s | [`SpeechLink::play`] gives the frame back |
 //! | events | 256, of which 128 for playout alone | the event is lost and counted |
+//! | frames sent | 1.28 s | the frame is missing from the reference of an echo |
 //! | commands | 64 | [`MediaError::Busy`] |
 //! | recording rings | 5.12 s each way | the frame is recorded as silence and counted |
 //! | reorder buffer | 32 packets | the hole before them is given up |

@@ -1,7 +1,7 @@
 //! One call's media, sans-IO: datagrams and times in, packets and frames out. It never allocates after [`Port::open`].
 
 use super::downlink::{Downlink, Route};
-use super::link::{Change, Command, PortLink, Shared, connect};
+use super::link::{Change, Command, PortLink, Shared, Volume, connect};
 use super::recorder::tap;
 use super::reports::{Facts, RtcpClock};
 use super::uplink::{Taken, Uplink, samples_at};
@@ -283,8 +283,9 @@ impl Port {
             ptime_ms: self.params.ptime_ms,
         };
         let epoch = self.shared.epoch.load(Relaxed);
+        let gain = Volume::gain_in(epoch, self.shared.volume.load(Relaxed));
         while self.next_tick_ns() <= now_ns {
-            self.downlink.tick(MediaTime::from_frames(self.next_tick), epoch, &route, &mut self.link, out);
+            self.downlink.tick(MediaTime::from_frames(self.next_tick), (epoch, gain), &route, &mut self.link, out);
             self.next_tick += 1;
         }
         let bye = self.shared.stop.load(Relaxed);

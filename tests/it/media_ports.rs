@@ -254,6 +254,58 @@ fn every_lost_packet_is_concealed_once() {
 }
 
 #[test]
+fn ducking_is_heard_at_the_next_tick_without_a_click_and_ends_with_its_epoch() {
+    let mut world = World::new(CodecKind::Pcma, Impairment { delay_ms: 10, ..Impairment::default() }, 1);
+    world.run_ms(200);
+    world.say(0, 1, 100);
+    world.run_ms(400);
+    let ducked_ms = world.local_ns(0).unwrap() / MS;
+    world.ends[0].session.control.set_gain_db(-12.0);
+    world.run_ms(200);
+    world.ends[0].session.control.set_gain_db(0.0);
+    world.run_ms(200);
+    world.ends[0].session.control.set_gain_db(-12.0);
+    world.run_ms(100);
+    world.ends[0].session.control.new_epoch();
+    world.say(0, 2, 10);
+    world.run_ms(300);
+
+    let tap = world.ends[0].session.recording.as_mut().unwrap();
+    let recorded: Vec<_> = std::iter::from_fn(|| tap.next_frame()).map(|frame| (frame.at, frame.right)).collect();
+    let sent: Vec<_> = std::iter::from_fn(|| world.ends[0].session.speech.next_sent()).collect();
+    assert!(sent.len() >= 60 && recorded.len() >= 60);
+    assert!(sent.iter().zip(&recorded).all(|(sent, recorded)| (sent.at, sent.samples) == *recorded), "as it was sent");
+    let peak = |ms: u64| {
+        let frame = sent.iter().find(|frame| frame.at.ms() == ms / 20 * 20).unwrap();
+        frame.samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap()
+    };
+    assert!(peak(ducked_ms - 40) > 7900);
+    assert!(peak(ducked_ms + 20) > 2010, "the next frame goes down");
+    assert!((1900..=2010).contains(&peak(ducked_ms + 40)), "8000 less 12 dB is 2010: {}", peak(ducked_ms + 40));
+    assert!((1900..=2010).contains(&peak(ducked_ms + 180)));
+    assert!(peak(ducked_ms + 260) > 7900, "and up again");
+    assert!(peak(ducked_ms + 440) < 2010);
+    let second = sent.iter().skip_while(|frame| frame.at.ms() <= ducked_ms + 500).find(|frame| loud(frame)).unwrap();
+    assert_eq!(second.samples, tone(0), "what comes in a new epoch was not asked to be soft");
+    // A click would be a step between two samples beyond those of the tone, which rises to some 500 Hz within 40 frames.
+    let samples: Vec<i32> = sent
+        .iter()
+        .filter(|frame| (ducked_ms - 100..ducked_ms + 400).contains(&frame.at.ms()))
+        .flat_map(|frame| frame.samples)
+        .map(i32::from)
+        .collect();
+    let steepest = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max().unwrap();
+    assert!(steepest < 8000 * 628 * 6 / 16_000, "{steepest}");
+
+    // And the caller hears it.
+    let heard = |from: u64| {
+        let frames = world.ends[1].heard.iter().filter(|frame| (from..from + 100).contains(&frame.at.ms()));
+        frames.flat_map(|frame| frame.samples).map(i16::unsigned_abs).max().unwrap()
+    };
+    assert!(heard(ducked_ms - 140) > 7500 && heard(ducked_ms + 80) < 2200 && heard(ducked_ms + 280) > 7500);
+}
+
+#[test]
 fn barge_in_stops_at_the_next_tick_and_says_how_much_was_heard() {
     let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 1);
     world.run_ms(200);
