@@ -175,6 +175,14 @@ pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
     Ok(call::Engines { vad, asr, tts, llm })
 }
 
+/// One voice detector by its name, without the rest.
+pub fn voice_detection(
+    config: &engine::Config,
+    name: &str,
+) -> Result<Arc<dyn crate::speech::VoiceDetection>, crate::speech::EngineError> {
+    engine::voice_detection(config, name)
+}
+
 /// The shipped flows, then those of the folder, which may replace them.
 pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
     let book = FlowBook::default();

@@ -70,7 +70,9 @@ impl Listen {
     /// Takes one frame of the caller.
     pub(super) fn hear(&mut self, frame: &AudioFrame, outbox: &mut Outbox) {
         let probability = self.vad.push(frame);
-        let edge = self.gate.push(frame.at, probability);
+        // A detector that answers about an earlier frame has heard nothing before its first one.
+        let lag_ms = self.vad.lag_ms();
+        let edge = (frame.at.ms() >= lag_ms).then(|| self.gate.push(frame.at.minus_ms(lag_ms), probability)).flatten();
         if self.in_utterance {
             self.feed(frame);
         } else {

@@ -8,6 +8,7 @@ mod call;
 mod capacity;
 mod check;
 pub mod demo;
+mod eval;
 mod flow;
 mod lab;
 mod lines;
@@ -57,6 +58,9 @@ enum Command {
     Check(check::Args),
     /// Hold one real call on loopback between a scripted caller and the agent, and show both sides as they speak.
     Demo(Box<demo::Args>),
+    /// Score one engine on labelled files: figures that can be compared.
+    #[command(after_help = eval::EXAMPLES)]
+    Eval(eval::Args),
     /// Look at call flows.
     #[command(after_help = flow::EXAMPLES)]
     Flow(flow::Args),
@@ -89,7 +93,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // The doctor's report is the output: what the rooms log besides is of interest only when asked for.
         Command::Check(_) if cli.log.is_none() => log.filter = "off".into(),
         // So are the lines of a conversation, figures, and what is found in a flow.
-        Command::Bench(_) | Command::Call(_) | Command::Demo(_) | Command::Flow(_) | Command::Phone(_)
+        Command::Bench(_)
+        | Command::Call(_)
+        | Command::Demo(_)
+        | Command::Eval(_)
+        | Command::Flow(_)
+        | Command::Phone(_)
             if cli.log.is_none() =>
         {
             log.filter = "warn".into();
@@ -103,6 +112,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Call(args) => runtime()?.block_on(call::run(args, loaded?)),
         Command::Check(args) => runtime()?.block_on(check::run(args, loaded)),
         Command::Demo(args) => runtime()?.block_on(demo::run(*args, loaded?)),
+        Command::Eval(args) => runtime()?.block_on(eval::run(args, loaded?)),
         Command::Flow(args) => runtime()?.block_on(flow::run(args, loaded)),
         Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args, loaded?)),

@@ -26,6 +26,8 @@ pub struct Config {
     pub onnxruntime: Option<PathBuf>,
     /// Settings of the voice detector `earshot`.
     pub earshot: vad::EarshotConfig,
+    /// Settings of the voice detectors `silero` and `earshot+silero`.
+    pub silero: vad::SileroConfig,
     /// Settings of the recogniser `pocketsphinx`.
     pub pocketsphinx: asr::PocketSphinxConfig,
     /// Settings of the synthesiser `flite`.
@@ -54,7 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         let one = |name: &str| vec![name.to_owned()];
         Self {
-            vad: one("earshot"),
+            vad: vec!["earshot+silero".to_owned(), "earshot".to_owned()],
             asr: one("pocketsphinx"),
             tts: one("flite"),
             llm: one("template"),
@@ -62,6 +64,7 @@ impl Default for Config {
             tts_cache_mb: 64,
             onnxruntime: None,
             earshot: vad::EarshotConfig::default(),
+            silero: vad::SileroConfig::default(),
             pocketsphinx: asr::PocketSphinxConfig::default(),
             flite: tts::FliteConfig::default(),
             openai: llm::OpenAiConfig::default(),

@@ -124,8 +124,7 @@ impl<'a> Parts<'a> {
     }
 
     pub fn vad(&self, name: &str) -> Result<Arc<dyn VoiceDetection>, EngineError> {
-        let config = vad::Config { earshot: self.config.earshot.clone(), scripted: self.config.scripted.vad.clone() };
-        vad::build(name, &config)
+        voice_detection(self.config, name)
     }
 
     pub fn asr(&self, name: &str) -> Result<Arc<dyn Recognizer>, EngineError> {
@@ -152,6 +151,20 @@ impl<'a> Parts<'a> {
             _ => return Err(unknown(EngineKind::Llm, name)),
         })
     }
+}
+
+/// The voice detector of that name.
+///
+/// # Errors
+/// [`EngineError::Unavailable`] for a name that no voice detector has, and when what it needs is missing.
+pub fn voice_detection(config: &Config, name: &str) -> Result<Arc<dyn VoiceDetection>, EngineError> {
+    let config = vad::Config {
+        earshot: config.earshot.clone(),
+        silero: config.silero.clone(),
+        onnxruntime: config.onnxruntime.clone(),
+        scripted: config.scripted.vad.clone(),
+    };
+    vad::build(name, &config)
 }
 
 /// Checks the names of a chain.

@@ -16,5 +16,5 @@ pub mod vad;
 mod wait;
 
 pub use config::{Config, ScriptedConfig};
-pub use engines::{Engines, Finding, Level, known};
+pub use engines::{Engines, Finding, Level, known, voice_detection};
 pub use probe::probe;

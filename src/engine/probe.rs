@@ -156,10 +156,10 @@ mod tests {
     fn engines_that_do_not_are_found_with_the_fix() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let findings = probed(&format!(
-            "vad = ['silero']\ntts = ['scripted']\nllm = ['openai', 'template']\n[scripted.tts]\nfail_after_ms = 100\n\
+            "vad = ['webrtc']\ntts = ['scripted']\nllm = ['openai', 'template']\n[scripted.tts]\nfail_after_ms = 100\n\
              [openai]\nmodel = 'small'\nbase_url = 'http://127.0.0.1:{port}/v1'"
         ));
-        assert_eq!(of(&findings, EngineKind::Vad), [("silero", Level::Error)]);
+        assert_eq!(of(&findings, EngineKind::Vad), [("webrtc", Level::Error)]);
         assert_eq!(of(&findings, EngineKind::Tts), [("scripted", Level::Error)]);
         assert_eq!(of(&findings, EngineKind::Llm), [("openai", Level::Warning), ("template", Level::Ok)]);
         let refused = findings.iter().find(|f| f.engine == "openai").unwrap();

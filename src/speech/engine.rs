@@ -81,8 +81,17 @@ pub trait VoiceDetection: Send + Sync {
 
 /// Hears whether somebody speaks. Runs on the speech thread: at most 1 ms a frame.
 pub trait VoiceDetector: Send {
-    /// The probability, 0 to 1, that this frame holds speech.
+    /// The probability, 0 to 1, that this frame holds speech; with a [`lag`](Self::lag_ms), that the frame so much earlier
+    /// does.
     fn push(&mut self, frame: &AudioFrame) -> f32;
+    /// How much older than the frame pushed the audio is that the answer is about, in ms: whole frames, the same for all
+    /// answers of a detector. Who puts a time to an answer takes it off.
+    fn lag_ms(&self) -> u64 {
+        0
+    }
+    /// Waits until all that was pushed has been heard. For measurements, where frames come faster than in a call and what
+    /// is computed on other threads would be late; never on the speech thread.
+    fn settle(&mut self) {}
     /// The engine that serves; none: it is the one that opened the detector.
     fn engine(&self) -> Option<&str> {
         None

@@ -3,6 +3,7 @@
 mod cue;
 mod engine;
 mod gate;
+mod score;
 mod utterance;
 
 pub use cue::{Cue, OverlapCue, PauseCue, TurnCue};
@@ -12,4 +13,5 @@ pub use engine::{
     VoiceDetector, Wake,
 };
 pub use gate::{Gate, GateConfig, PreRoll};
+pub use score::{VadFigures, VadScore, VadTrace, roc_auc};
 pub use utterance::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, SpeechEdge};

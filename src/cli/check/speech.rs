@@ -190,7 +190,9 @@ fn detected(
     let mut gate = Gate::new(settings.calls.gate.clone());
     let (mut first, mut speech) = (None, None);
     for frame in line {
-        match gate.push(frame.at, detector.push(frame)) {
+        let probability = detector.push(frame);
+        detector.settle();
+        match gate.push(frame.at.minus_ms(detector.lag_ms()), probability) {
             Some(SpeechEdge::Started { onset }) => first = first.or(Some(onset)),
             Some(SpeechEdge::Paused { last }) => speech = first.map(|first| (first, last)),
             None => {}

@@ -38,6 +38,14 @@ impl VoiceDetector for Serving {
         self.detector.push(frame)
     }
 
+    fn lag_ms(&self) -> u64 {
+        self.detector.lag_ms()
+    }
+
+    fn settle(&mut self) {
+        self.detector.settle();
+    }
+
     fn engine(&self) -> Option<&str> {
         Some(self.detector.engine().unwrap_or(self.links.name_of(self.index)))
     }

@@ -22,12 +22,25 @@ const SUSPECTED_MOST: u32 = 4;
 const SUSPECTED_LEAST: u32 = 3;
 /// So many frames after a tone the network still hears it.
 const AFTER_TONE: u32 = 5;
+/// A rejected frame keeps this share of its probability: below the gate's `off`, and yet in its order among others.
+const REJECTED: f32 = 0.34;
+
+/// A frame so much softer than the caller's speech is a pause, in dB: the network hears on for 100 ms after the last sound.
+const DROP_DB: f32 = 46.0;
+/// The caller's level is forgotten at this rate, in dB a frame (7.5 dB a second): another caller may be softer.
+const FORGET_DB: f32 = 0.15;
+/// The level taken for the caller's before anything was said, and the lowest that it is taken for, in dBFS.
+const LEVEL_FIRST: f32 = -37.0;
+const LEVEL_LEAST: f32 = -60.0;
+/// A frame louder than this is never a pause by its level alone, in dBFS.
+const PAUSE_MOST: f32 = -60.0;
 
 /// Settings of the `earshot` voice detector.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarshotConfig {
-    /// A frame whose root mean square is below this is silence without asking the network, in dBFS.
+    /// A frame whose root mean square is below this is silence without asking the network, in dBFS. Far speakers in a room
+    /// may be as soft as −70: what is soft for this caller is found out apart from it.
     pub floor_dbfs: f32,
     /// Take tones, music and steady noise for silence. Without it the network hears a voice in all of them.
     pub reject_tones: bool,
@@ -35,7 +48,7 @@ pub struct EarshotConfig {
 
 impl Default for EarshotConfig {
     fn default() -> Self {
-        Self { floor_dbfs: -60.0, reject_tones: true }
+        Self { floor_dbfs: -90.0, reject_tones: true }
     }
 }
 
@@ -60,20 +73,30 @@ impl VoiceDetection for Earshot {
     }
 
     fn open(&self) -> Result<Box<dyn VoiceDetector>, EngineError> {
-        Ok(Box::new(Stream {
-            floor_dbfs: self.config.floor_dbfs,
-            network: Box::default(),
-            block: [0; BLOCK],
-            filled: 0,
-            probability: 0.0,
-            quiet: QUIET_FRAMES,
-            tones: self.config.reject_tones.then(Box::default),
-        }))
+        Ok(Box::new(Stream::new(&self.config)))
+    }
+}
+
+/// What is thought of a frame.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Opinion {
+    /// The network's alone, which takes tones and music for a voice.
+    pub network: f32,
+    /// With what the tone rejecter says.
+    pub judged: f32,
+    /// So much softer than the caller's speech that it is a pause, whatever the network says.
+    pub pause: bool,
+}
+
+impl Opinion {
+    /// The probability, less what a pause takes off it.
+    pub fn unless_pause(self, probability: f32) -> f32 {
+        if self.pause { probability * REJECTED } else { probability }
     }
 }
 
 /// One call's detector.
-struct Stream {
+pub(super) struct Stream {
     floor_dbfs: f32,
     network: Box<earshot::Detector>,
     /// Samples that wait for their block to be full.
@@ -84,6 +107,8 @@ struct Stream {
     /// Quiet frames in a row.
     quiet: u32,
     tones: Option<Box<ToneRejecter>>,
+    /// The caller's level as far as known, in dBFS.
+    level: f32,
 }
 
 /// Decides which frames are tones, knowing what was speech before.
@@ -124,7 +149,7 @@ impl ToneRejecter {
             self.after = self.after.saturating_sub(1);
             echo
         };
-        let probability = if rejected { 0.0 } else { probability };
+        let probability = if rejected { probability * REJECTED } else { probability };
         self.speaking = if probability >= SPEECH {
             (self.speaking + 1).min(SPEAKING_MOST)
         } else {
@@ -135,6 +160,19 @@ impl ToneRejecter {
 }
 
 impl Stream {
+    pub fn new(config: &EarshotConfig) -> Self {
+        Self {
+            floor_dbfs: config.floor_dbfs,
+            network: Box::default(),
+            block: [0; BLOCK],
+            filled: 0,
+            probability: 0.0,
+            quiet: QUIET_FRAMES,
+            tones: config.reject_tones.then(Box::default),
+            level: LEVEL_FIRST,
+        }
+    }
+
     /// Cuts frames of 320 into blocks of 256. The answer for a frame is the highest of its blocks'.
     fn ask(&mut self, samples: &[i16]) -> f32 {
         let mut highest: Option<f32> = None;
@@ -153,9 +191,11 @@ impl Stream {
     }
 }
 
-impl VoiceDetector for Stream {
-    fn push(&mut self, frame: &AudioFrame) -> f32 {
-        let quiet = frame.origin == FrameOrigin::Silence || level::rms_dbfs(&frame.samples) < self.floor_dbfs;
+impl Stream {
+    /// Hears a frame.
+    pub fn hear(&mut self, frame: &AudioFrame) -> Opinion {
+        let loudness = level::rms_dbfs(&frame.samples);
+        let quiet = frame.origin == FrameOrigin::Silence || loudness < self.floor_dbfs;
         let mut probability = 0.0;
         if !quiet {
             self.quiet = 0;
@@ -169,10 +209,22 @@ impl VoiceDetector for Stream {
                 (self.filled, self.probability) = (0, 0.0);
             }
         }
-        match &mut self.tones {
+        self.level = match probability >= SPEECH && loudness > self.level {
+            true => self.level + 0.3 * (loudness - self.level),
+            false => (self.level - FORGET_DB).max(LEVEL_LEAST),
+        };
+        let judged = match &mut self.tones {
             Some(tones) => tones.judge(frame, probability),
             None => probability,
-        }
+        };
+        Opinion { network: probability, judged, pause: loudness < (self.level - DROP_DB).min(PAUSE_MOST) }
+    }
+}
+
+impl VoiceDetector for Stream {
+    fn push(&mut self, frame: &AudioFrame) -> f32 {
+        let opinion = self.hear(frame);
+        opinion.unless_pause(opinion.judged)
     }
 }
 
@@ -195,6 +247,7 @@ mod tests {
             probability: 0.9,
             quiet: QUIET_FRAMES,
             tones: None,
+            level: LEVEL_FIRST,
         };
         assert_eq!(stream.push(&frame(FrameOrigin::Silence, |_| 0)), 0.0);
         assert_eq!(stream.push(&frame(FrameOrigin::Received, |n| (n % 3) as i16)), 0.0);

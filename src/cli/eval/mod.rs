@@ -1,0 +1,39 @@
+//! `tipring eval`: scores one engine on labelled files.
+//!
+//! Figures go to standard output, with `--json` as one object, and how far it is to standard error.
+
+mod manifest;
+mod sound;
+mod vad;
+
+use crate::settings::Settings;
+use std::process::ExitCode;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  tipring eval vad --data calls.csv
+  tipring eval vad --data calls.csv --engine earshot --engine silero --json
+
+Labelled data is one CSV per set: the first line names the columns, paths are relative to the file. What each command reads
+is in its own --help.";
+
+/// Arguments of `eval`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum What {
+    /// Voice detection: is speech heard from its beginning to its end, and nothing else taken for it?
+    #[command(after_help = vad::EXAMPLES)]
+    Vad(vad::Args),
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    match args.what {
+        What::Vad(args) => tokio::task::spawn_blocking(move || vad::run(&args, &settings)).await??,
+    }
+    Ok(ExitCode::SUCCESS)
+}
