@@ -9,13 +9,36 @@ use std::sync::Arc;
 /// One thing to do, taken from `Agent::poll`. The session translates it and decides nothing.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Action {
-    /// Queue a line behind what is being said.
+    /// Queue a line behind what is being said. One that was prepared under this number is ready already.
     Say {
         /// Its number.
         utterance: UtteranceId,
         /// Its words, plain text in the flow's language.
         text: String,
     },
+    /// Queue a line in front of all that has not begun: a filler while they are not ready.
+    SayFirst {
+        /// Its number.
+        utterance: UtteranceId,
+        /// Its words.
+        text: String,
+    },
+    /// Synthesise this line and hold it back: it will be said under this number, or discarded.
+    Prepare {
+        /// Its number.
+        utterance: UtteranceId,
+        /// Its words.
+        text: String,
+    },
+    /// A prepared line will not be said.
+    Discard {
+        /// Its number.
+        utterance: UtteranceId,
+    },
+    /// Speak softer: somebody may be interrupting.
+    Duck,
+    /// Full volume again.
+    Unduck,
     /// Stop at once: drop everything queued, start a new playout epoch.
     StopSpeaking,
     /// Speak softly from the next frame on: the caller may be interrupting.

@@ -2,13 +2,33 @@
 
 use serde::Deserialize;
 
+/// How the end of the caller's turn is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpointing {
+    /// From all that is known: the question, the words, the voice, the caller's own pace.
+    #[default]
+    Adaptive,
+    /// The waits of the configuration, by question and answer alone.
+    Fixed,
+}
+
 /// How the agent takes and yields the floor. All times in milliseconds.
 ///
-/// The waits are the silence, from the caller's last sample of speech, that ends a turn. A shorter one answers sooner and
-/// cuts off more callers; a state's `wait_ms` overrides them.
+/// A wait is the silence, from the caller's last sample of speech, that ends a turn. A shorter one answers sooner and cuts
+/// off more callers; a state's `wait_ms` overrides all of them. The `wait_…` keys are those of [`Endpointing::Fixed`].
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
+    /// How the end of a turn is found.
+    pub endpointing: Endpointing,
+    /// What a moment of the caller's time is worth against cutting a caller off, per second: more answers sooner and cuts
+    /// off more callers. 0.1 to 2 is the useful range.
+    pub eagerness: f64,
+    /// No wait is shorter: the final answer of the recogniser takes that long.
+    pub shortest_wait_ms: u64,
+    /// No wait is longer.
+    pub longest_wait_ms: u64,
     /// Wait after a whole expected answer to a yes-or-no question.
     pub wait_yes_no_ms: u64,
     /// Wait after a whole expected phrase where a choice, or a number complete to its last digit, is asked for.
@@ -29,9 +49,21 @@ pub struct TurnConfig {
     pub flush_ms: u64,
     /// How much longer than the wait a final answer of the recogniser is waited for; then the partial one must do.
     pub final_grace_ms: u64,
-    /// The agent stops this long after the onset of speech over an interruptible line. A pause is only known after the
-    /// voice detector's hangover, so sounds shorter than this less the hangover do not stop it.
+    /// Work on the answer before it is certain that the turn is over.
+    pub work_ahead: bool,
+    /// Silence after which that begins, once there is a final hypothesis.
+    pub eager_ms: u64,
+    /// Something of the answer must be heard this long after the caller's last sample: otherwise the cheaper path is taken.
+    pub answer_by_ms: u64,
+    /// Time that the answer has after a filler.
+    pub after_filler_ms: u64,
+    /// The agent speaks softer this long after the onset of speech over its voice.
+    pub duck_ms: u64,
+    /// This long after its onset it is decided whether that speech is an interruption; if so, the agent stops. A pause is
+    /// only known after the voice detector's hangover, so sounds shorter than this less the hangover do not stop it.
     pub barge_in_ms: u64,
+    /// What was taken for a backchannel interrupts all the same when it goes on for so long.
+    pub surely_ms: u64,
     /// Speech that begins this soon after the end of a turn was decided belongs to that turn: it had been cut off.
     pub resume_ms: u64,
     /// Sounds shorter than this, without words, are no turn.
@@ -63,6 +95,10 @@ pub struct TurnConfig {
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
+            endpointing: Endpointing::Adaptive,
+            eagerness: 0.4,
+            shortest_wait_ms: 220,
+            longest_wait_ms: 1_600,
             wait_yes_no_ms: 400,
             wait_choice_ms: 420,
             wait_expected_ms: 480,
@@ -73,14 +109,20 @@ impl Default for TurnConfig {
             wait_incomplete_ms: 1_000,
             flush_ms: 120,
             final_grace_ms: 250,
-            barge_in_ms: 100,
+            work_ahead: true,
+            eager_ms: 150,
+            answer_by_ms: 700,
+            after_filler_ms: 700,
+            duck_ms: 100,
+            barge_in_ms: 260,
+            surely_ms: 800,
             resume_ms: 500,
             noise_ms: 300,
             max_caller_turn_ms: 30_000,
             no_input_ms: 6_000,
             key_gap_ms: 2_500,
             min_confidence: 0.3,
-            first_sentence_ms: 2_500,
+            first_sentence_ms: 4_000,
             answer_ms: 10_000,
             max_sentences: 4,
             max_tokens: 160,

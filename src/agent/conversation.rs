@@ -1,12 +1,15 @@
 //! The agent: inputs in, actions out, timers between.
 
+use super::ahead::{Ahead, AheadTally};
 use super::dialogue::{Dialogue, Flow, Memory};
-use super::phase::{Phase, Talking};
-use super::turn::{Floor, Hearing, Lines, interrupts_at};
+use super::governor::Promise;
+use super::overlap::Overlap;
+use super::phase::{Decided, Phase, Talking};
+use super::turn::{Floor, Hearing, Lines, Voice, rest_from_clause};
 use super::{Action, AgentEvent, Input, TurnConfig};
-use crate::audio::{MediaTime, PlayoutEvent};
-use crate::record::{EndReason, TurnLatency};
-use crate::speech::{EngineKind, Expectation};
+use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
+use crate::record::{EndReason, Stage, TimelineEvent, TurnLatency};
+use crate::speech::{Cue, EngineKind, Expectation, PauseCurve};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -42,17 +45,34 @@ pub struct Agent {
     pub(super) mute: bool,
     /// No language model.
     pub(super) no_model: bool,
+    /// What was done before the end of the turn is certain.
+    pub(super) ahead: Option<Ahead>,
+    pub(super) tally: AheadTally,
+    /// The answer that is due.
+    pub(super) promise: Option<Promise>,
+    /// Answers begun so far, and at which of them a filler was said last.
+    pub(super) answers: u32,
+    pub(super) last_filler: Option<u32>,
+    /// The first line of an answer is still to be said.
+    pub(super) answering: bool,
+    /// The filler that is being said.
+    pub(super) filled: Option<UtteranceId>,
+    /// Speech over the agent's voice.
+    pub(super) overlap: Option<Overlap>,
+    pub(super) curve: PauseCurve,
     now: MediaTime,
 }
 
 impl Agent {
     /// An agent for one call. `variables` are the flow's, as [`Flow::values`] gives them; what is missing takes its default.
     pub fn new(flow: Arc<Flow>, variables: BTreeMap<String, String>, config: TurnConfig) -> Self {
+        let curve = PauseCurve::of(&flow.language().0);
         Self {
             phase: Phase::Waiting,
             dialogue: Dialogue::new(flow, variables, config.min_confidence),
             memory: Memory::default(),
-            hearing: Hearing::default(),
+            hearing: Hearing::new(curve),
+            curve,
             lines: Lines::default(),
             out: VecDeque::new(),
             expected: None,
@@ -62,6 +82,14 @@ impl Agent {
             deaf: false,
             mute: false,
             no_model: false,
+            ahead: None,
+            tally: AheadTally::default(),
+            promise: None,
+            answers: 0,
+            last_filler: None,
+            answering: false,
+            filled: None,
+            overlap: None,
             now: MediaTime::ZERO,
             config,
         }
@@ -80,7 +108,15 @@ impl Agent {
             Input::Heard(hypothesis) => self.heard(&hypothesis),
             Input::Dtmf(key) => self.key(at, key),
             Input::Playout(event) => self.playout(event),
-            Input::LineReady { utterance, total_samples } => self.lines.ready(at, utterance, total_samples),
+            Input::LineReady { utterance, total_samples } => {
+                if !self.ready_ahead(utterance, total_samples) {
+                    self.lines.ready(at, utterance, total_samples);
+                    if self.lines.is_next(utterance) {
+                        self.note(at, Stage::LineReady);
+                    }
+                }
+            }
+            Input::LineFailed { utterance } if self.failed_ahead(utterance) => {}
             Input::LineFailed { utterance } => {
                 let ended = self.lines.failed(at, utterance);
                 self.line_failed(at, ended);
@@ -88,8 +124,14 @@ impl Agent {
             Input::Reply { ask, reply } => self.reply(at, ask, reply),
             Input::EngineDown(kind) => self.engine_down(at, kind),
             Input::TransferEnded { accepted } => self.transfer_ended(at, accepted),
-            Input::Deadline | Input::Cue(_) => {}
+            Input::Cue(Cue::Pause(cue)) => self.hearing.pause_cue(cue),
+            Input::Cue(Cue::Turn(cue)) => self.hearing.turn_cue(cue),
+            Input::Cue(Cue::Overlap(cue)) => self.overlap_cue(cue),
+            Input::Deadline => {}
             Input::Over => self.close(at),
+        }
+        if self.ahead.is_some() && !matches!(self.hearing.voice(), Some(Voice::Paused { .. })) {
+            self.drop_ahead(at);
         }
         for _ in 0..MAX_STEPS {
             if !self.step(at) {
@@ -105,11 +147,6 @@ impl Agent {
 
     /// When to come back with [`Input::Deadline`]. None before the answer and after the end.
     pub fn deadline(&self) -> Option<MediaTime> {
-        let barge_in = self
-            .hearing
-            .interrupting_since()
-            .filter(|_| self.can_be_interrupted())
-            .map(|on| interrupts_at(&self.config, on));
         let lines = self.lines.deadline(&self.config);
         let own = match &self.phase {
             Phase::Waiting | Phase::Ended => return None,
@@ -117,7 +154,11 @@ impl Agent {
             Phase::Leaving(_) => None,
             Phase::Transferring(transfer) => Some(transfer.until),
         };
-        [barge_in, lines, own, self.hearing_deadline()].into_iter().flatten().min()
+        let ahead = if matches!(self.phase, Phase::Talking(_)) { self.ahead_at() } else { None };
+        [self.overlap_deadline(), self.governor_deadline(), ahead, lines, own, self.hearing_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Name of the flow's current state.
@@ -188,6 +229,8 @@ impl Agent {
                 if self.lines.started(utterance, at) {
                     self.dialogue.set_asked();
                 }
+                self.note(at, Stage::FirstPacket);
+                self.promise_kept();
                 let decided = match &mut self.phase {
                     Phase::Talking(talking) => talking.decided.as_mut(),
                     Phase::Leaving(leaving) => leaving.decided.as_mut(),
@@ -201,6 +244,9 @@ impl Agent {
             }
             PlayoutEvent::Finished { at, .. } | PlayoutEvent::Cut { at, .. } => {
                 let ended = self.lines.ended(event);
+                if ended.record.is_some() {
+                    self.note(at, Stage::LineEnded);
+                }
                 if ended.line.is_some() && matches!(event, PlayoutEvent::Finished { .. }) {
                     self.failed_lines = 0;
                 }
@@ -212,11 +258,45 @@ impl Agent {
                         talking.quiet_since = talking.quiet_since.max(at);
                     }
                 }
+                if let PlayoutEvent::Finished { utterance, .. } | PlayoutEvent::Cut { utterance, .. } = event
+                    && self.filled == Some(utterance)
+                {
+                    self.filled = None;
+                    self.filler_over(at);
+                    // It is not to be said again.
+                    if let (Some(record), Phase::Talking(talking)) = (&ended.record, &mut self.phase)
+                        && let Some(cut) = &mut talking.cut
+                    {
+                        let whole = record.intended.as_ref().unwrap_or(&record.text);
+                        cut.lines.retain(|line| line.text != *whole);
+                    }
+                }
                 if let Some(record) = ended.record {
+                    // What was cut is gone on with from its clause, should it turn out that it was cut for nothing.
+                    if let (Some(intended), Phase::Talking(talking)) = (&record.intended, &mut self.phase)
+                        && let Some(line) = talking.cut.as_mut().and_then(|cut| cut.lines.first_mut())
+                        && line.text == *intended
+                    {
+                        line.text = rest_from_clause(intended, record.text.len()).to_owned();
+                    }
                     self.record(record);
                 }
             }
         }
+    }
+
+    /// The last decision that may have been early.
+    pub(super) fn decided(&self) -> Option<&Decided> {
+        match &self.phase {
+            Phase::Talking(talking) => talking.decided.as_ref(),
+            Phase::Leaving(leaving) => leaving.decided.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Reports a stage of the call.
+    pub(super) fn note(&mut self, at: MediaTime, stage: Stage) {
+        self.report(AgentEvent::Timeline(TimelineEvent::new(at, stage)));
     }
 
     /// Does one thing that is due. Returns whether there was one.
@@ -237,14 +317,14 @@ impl Agent {
             self.record(record);
             return true;
         }
-        if let Some(onset) = self.hearing.interrupting_since()
-            && interrupts_at(&self.config, onset) <= at
-            && self.can_be_interrupted()
-        {
-            self.interrupted(at, onset);
+        if self.overlap_step(at) {
             return true;
         }
-        if self.hearing_step(at) {
+        if self.hearing_step(at) || self.governor_step(at) {
+            return true;
+        }
+        if self.ahead_at().is_some_and(|due| due <= at) {
+            self.work_ahead(at);
             return true;
         }
         match &self.phase {

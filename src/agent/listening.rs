@@ -2,28 +2,48 @@
 
 use super::bounded::bounded;
 use super::conversation::Agent;
-use super::dialogue::says_nothing;
+use super::dialogue::{is_backchannel, says_nothing};
 use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
 use super::turn::{CallerTurn, Voice, continues, decide_at, wait_ms};
 use super::{Action, AgentEvent};
 use crate::audio::MediaTime;
-use crate::record::{Speaker, TurnLatency, TurnRecord};
-use crate::speech::{Hypothesis, Role, SpeechEdge};
+use crate::record::{Speaker, Stage, TurnLatency, TurnRecord};
+use crate::speech::{Hypothesis, HypothesisKind, Role, SpeechEdge};
 
 /// How often in a row a line cut by mere noise is begun again.
 const MAX_BEGUN_AGAIN: u32 = 2;
+/// A question of which so much was heard can be answered.
+const HEARD_ENOUGH: f64 = 0.6;
 /// Most bytes kept of what is said over a line that may not be interrupted.
 const MAX_HELD: usize = 2_000;
 
 impl Agent {
     pub(super) fn speech(&mut self, edge: SpeechEdge) {
-        if !self.deaf && self.phase != Phase::Waiting {
-            self.hearing.edge(edge);
+        if self.deaf || self.phase == Phase::Waiting {
+            return;
+        }
+        self.hearing.edge(edge);
+        match edge {
+            SpeechEdge::Started { onset } => {
+                self.forget_overlap();
+                self.note(onset, Stage::SpeechStarted);
+            }
+            SpeechEdge::Paused { last } => self.note(last, Stage::SpeechPaused),
         }
     }
 
     pub(super) fn heard(&mut self, hypothesis: &Hypothesis) {
-        if self.deaf || self.phase == Phase::Waiting || !self.hearing.hypothesis(hypothesis) {
+        if self.deaf || self.phase == Phase::Waiting {
+            return;
+        }
+        let changed = self.hearing.hypothesis(hypothesis);
+        let (text, at) = (self.hearing.text().to_owned(), hypothesis.covers);
+        if hypothesis.kind == HypothesisKind::Final && self.hearing.final_covers() == Some(at) {
+            self.note(at, Stage::Final { text });
+        } else if changed {
+            self.note(at, Stage::Partial { text });
+        }
+        if !changed {
             return;
         }
         self.hearing.progress = self.dialogue.progress(self.hearing.text());
@@ -35,7 +55,7 @@ impl Agent {
 
     /// The silence that ends the open turn now.
     fn wait_ms(&self) -> u64 {
-        wait_ms(&self.config, self.dialogue.kind(), self.hearing.progress, self.dialogue.wait_ms())
+        wait_ms(&self.config, self.curve, &self.hearing.evidence(self.dialogue.kind()), self.dialogue.wait_ms())
     }
 
     pub(super) fn hearing_deadline(&self) -> Option<MediaTime> {
@@ -57,9 +77,10 @@ impl Agent {
             && last.plus_ms(self.config.flush_ms) <= at
         {
             self.hearing.set_flushed();
+            self.note(at, Stage::Flushed);
             self.out.push_back(Action::Flush);
         } else {
-            self.turn_over(at);
+            self.with_ahead(at, |agent| agent.turn_over(at));
         }
         true
     }
@@ -95,13 +116,18 @@ impl Agent {
             };
             self.phase = Phase::Talking(Box::new(talking));
         }
+        let speaking = self.lines.any();
         let cut = self.stop_speaking(at);
+        if speaking {
+            self.note(at, Stage::Stopped);
+        }
         let Phase::Talking(talking) = &mut self.phase else { return };
         talking.quiet_since = at;
         talking.cut = Some(cut);
         let early =
             talking.decided.take().filter(|decided| continues(&self.config, onset, decided.at, decided.answer_began));
         if let Some(decided) = early {
+            self.hearing.went_on_after(onset.ms_since(decided.ended));
             talking.interrupted_end = None;
             talking.cut = None;
             talking.first_half = Some(decided.turn);
@@ -123,6 +149,9 @@ impl Agent {
             self.out.push_back(Action::StopSpeaking);
         }
         self.latency = None;
+        self.promise_kept();
+        self.overlap = None;
+        self.filled = None;
         if let Phase::Talking(talking) = &mut self.phase
             && let Some(question) = talking.question.take()
         {
@@ -133,13 +162,17 @@ impl Agent {
     }
 
     /// The caller's turn is over.
-    fn turn_over(&mut self, at: MediaTime) {
+    pub(super) fn turn_over(&mut self, at: MediaTime) {
         let wait = match self.hearing.voice() {
             Some(Voice::Paused { .. }) => self.wait_ms(),
             _ => 0,
         };
         let Some(mut turn) = self.hearing.take(at) else { return };
         self.out.push_back(Action::FinishUtterance);
+        self.note(at, Stage::Decided { wait_ms: wait });
+        if turn.echo {
+            return;
+        }
         let words = !says_nothing(&turn.text);
         if !words && turn.voiced_ms < self.config.noise_ms {
             if turn.interrupted_agent {
@@ -182,6 +215,10 @@ impl Agent {
     /// Answers a turn, or lets it pass where it was no more than a sound over the agent's line.
     pub(super) fn respond(&mut self, at: MediaTime, turn: CallerTurn, wait: u64) {
         let Phase::Talking(talking) = &mut self.phase else { return };
+        if is_backchannel(&turn.text) && self.lines.any() && self.lines.asking(at, HEARD_ENOUGH) {
+            // "Mm-hm" into a question that has not been put yet answers nothing.
+            return;
+        }
         let turn_text = FirstHalf { text: turn.text, confidence: turn.confidence };
         let heard = match talking.first_half.take() {
             Some(first) => together(first, turn_text),
@@ -211,7 +248,11 @@ impl Agent {
         talking.begun_again = 0;
         talking.interrupted_end = None;
         talking.keys.last = at;
-        talking.decided = Some(Decided { at, turn: heard, before, answer: None, answer_began: None });
+        talking.decided =
+            Some(Decided { at, ended: turn.ended, turn: heard, before, answer: None, answer_began: None });
+        self.promise(turn.ended);
+        self.tally.answers += 1;
+        self.answering = true;
         let latency = TurnLatency {
             speech_end: Some(turn.ended),
             decided: Some(at),
@@ -233,6 +274,7 @@ impl Agent {
                 text: first.text,
                 confidence: first.confidence,
                 interrupted_agent: false,
+                echo: false,
             };
             self.respond(at, turn, 0);
             return true;
@@ -278,6 +320,7 @@ fn joined(first: CallerTurn, second: CallerTurn) -> CallerTurn {
         text,
         confidence,
         interrupted_agent: second.interrupted_agent,
+        echo: false,
     }
 }
 

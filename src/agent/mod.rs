@@ -6,25 +6,32 @@
 //! |---|---|
 //! | `conversation` | [`Agent`]: inputs, timers, actions |
 //! | `listening`, `keypad`, `speaking` | what it does about the caller's words, keys, its own lines and endings |
+//! | `ahead` | the answer that is begun before the end of the turn is certain |
+//! | `governor` | what is said when the answer is late |
+//! | `overlap` | speech over the agent's voice: softer, then stop or go on |
 //! | `turn` | the floor, the end of a turn, barge-in, the lines on their way to the caller's ear |
 //! | `dialogue` | the flow, matching, prompts, slots, sentences of a streamed answer, memory |
 
 mod action;
+mod ahead;
 mod bounded;
 mod config;
 mod conversation;
 mod dialogue;
 mod error;
 mod event;
+mod governor;
 mod input;
 mod keypad;
 mod listening;
+mod overlap;
 mod phase;
 mod speaking;
 mod turn;
 
 pub use action::Action;
-pub use config::TurnConfig;
+pub use ahead::AheadTally;
+pub use config::{Endpointing, TurnConfig};
 pub use conversation::Agent;
 pub use dialogue::{Flow, Variable};
 pub use error::{FlowError, FlowFinding, Severity};

@@ -100,6 +100,8 @@ pub(crate) struct FirstHalf {
 pub(crate) struct Decided {
     /// When.
     pub at: MediaTime,
+    /// Just after the caller's last sample of speech.
+    pub ended: MediaTime,
     /// What the caller had said.
     pub turn: FirstHalf,
     /// The conversation before it.

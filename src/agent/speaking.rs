@@ -137,6 +137,10 @@ impl Agent {
         {
             decided.answer.get_or_insert(utterance);
         }
+        let ready = self.take_prepared(at, utterance, &text);
+        if std::mem::take(&mut self.answering) && ready {
+            self.tally.ready += 1;
+        }
         self.out.push_back(Action::Say { utterance, text });
     }
 
@@ -158,10 +162,18 @@ impl Agent {
         if self.no_model {
             return self.template_instead(at);
         }
-        self.out.push_back(Action::Ask { ask: self.asks, request });
+        let ask = self.asks;
+        match self.take_asked(ask, &request) {
+            // The rest of the answer is on its way.
+            Some(replies) => replies.into_iter().for_each(|reply| self.reply(at, ask, reply)),
+            None => self.out.push_back(Action::Ask { ask, request }),
+        }
     }
 
     pub(super) fn reply(&mut self, at: MediaTime, ask: u32, reply: Reply) {
+        if self.reply_ahead(ask, &reply) {
+            return;
+        }
         let Phase::Talking(talking) = &mut self.phase else { return };
         let Some(question) = talking.question.as_mut().filter(|question| question.ask == ask) else { return };
         match reply {

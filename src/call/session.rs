@@ -88,9 +88,19 @@ impl Session {
         while let Some(action) = self.agent.poll() {
             match action {
                 Action::Say { utterance, text } => {
-                    let request = SpeechRequest { text, language: self.language.clone(), voice: self.voice.clone() };
+                    let request = self.request(text);
                     self.order(SpeechOrder::Say(Line { utterance, epoch: self.media.epoch(), request }));
                 }
+                Action::SayFirst { utterance, text } => {
+                    let request = self.request(text);
+                    self.order(SpeechOrder::SayFirst(Line { utterance, epoch: self.media.epoch(), request }));
+                }
+                Action::Prepare { utterance, text } => {
+                    let request = self.request(text);
+                    self.order(SpeechOrder::Prepare(Line { utterance, epoch: self.media.epoch(), request }));
+                }
+                Action::Discard { utterance } => self.order(SpeechOrder::Discard(utterance)),
+                Action::Duck | Action::Unduck => {}
                 Action::StopSpeaking => {
                     let epoch = self.media.new_epoch();
                     self.shared.metrics.barge_in();
@@ -135,6 +145,10 @@ impl Session {
                 let _ = failed.send(false).await;
             }
         });
+    }
+
+    fn request(&self, text: String) -> SpeechRequest {
+        SpeechRequest { text, language: self.language.clone(), voice: self.voice.clone() }
     }
 
     fn order(&self, order: SpeechOrder) {

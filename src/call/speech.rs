@@ -29,6 +29,12 @@ const OBSERVATIONS: usize = 256;
 pub(super) enum SpeechOrder {
     /// Queue a line.
     Say(Line),
+    /// Queue a line in front of those of which nothing was played.
+    SayFirst(Line),
+    /// Synthesise a line and hold it back until it is said, or discarded.
+    Prepare(Line),
+    /// Forget a line that was held back.
+    Discard(UtteranceId),
     /// A new playout epoch began: forget the lines of older ones.
     Stop {
         /// The epoch that counts now.
@@ -138,6 +144,9 @@ impl Seat {
         loop {
             match self.orders.try_recv() {
                 Ok(SpeechOrder::Say(line)) => speak.say(line, now, &mut self.outbox),
+                Ok(SpeechOrder::SayFirst(line)) => speak.say_first(line, now, &mut self.outbox),
+                Ok(SpeechOrder::Prepare(line)) => speak.prepare(line, now, &mut self.outbox),
+                Ok(SpeechOrder::Discard(utterance)) => speak.discard(utterance),
                 Ok(SpeechOrder::Stop { epoch }) => speak.stop(epoch),
                 Ok(SpeechOrder::Expect(what)) => listen.expect(&what),
                 Ok(SpeechOrder::Flush) => listen.flush(),
@@ -147,6 +156,7 @@ impl Seat {
             }
         }
         speak.pump(link, now, &mut self.outbox);
+        speak.work_ahead(now, &mut self.outbox);
         while let Some(frame) = link.next_frame() {
             listen.hear(&frame, &mut self.outbox);
         }

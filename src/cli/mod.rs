@@ -15,6 +15,7 @@ mod lines;
 pub mod phone;
 mod report;
 mod serve;
+mod simulate;
 mod turns;
 
 use crate::settings::{Log, LogFormat, Settings};
@@ -69,6 +70,9 @@ enum Command {
     /// Answer and place calls until told to stop.
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Args),
+    /// Hold conversations with simulated callers in virtual time, and say how the agent took turns.
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::Args),
 }
 
 /// Runs the program.
@@ -99,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Eval(_)
         | Command::Flow(_)
         | Command::Phone(_)
+        | Command::Simulate(_)
             if cli.log.is_none() =>
         {
             log.filter = "warn".into();
@@ -116,6 +121,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Flow(args) => runtime()?.block_on(flow::run(args, loaded)),
         Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args, loaded?)),
+        Command::Simulate(args) => simulate::run(args, loaded?),
     }
 }
 

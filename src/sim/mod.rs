@@ -2,15 +2,28 @@
 //!
 //! [`Network`] is what a network does to packets, decided by a seed; [`Relay`] does it to datagrams between two real endpoints.
 //! [`caller`] is who calls and how, [`Pauses`] how long people pause. [`Dice`] is chance that can be repeated.
+//!
+//! [`turns::simulate`] holds whole conversations with simulated callers in virtual time, a thousand a minute, to measure
+//! turn-taking with a ground truth that recordings do not have: `behaviour` has every parameter of how callers speak and how
+//! well they are heard, `corpus` what they say and the flow that asks them, `caller` makes utterances with pauses, fillers and
+//! self-corrections, `ears` gives the agent what a recogniser would give it instead of the script, `stage` is the rest of a call.
 
+mod behaviour;
+mod caller;
 mod callers;
+mod corpus;
 mod dice;
+mod ears;
 mod network;
 mod noises;
 mod pauses;
 mod relay;
+mod stage;
+pub mod turns;
 
+pub use behaviour::Behaviour;
 pub use callers::{Act, Caller, Deed, ECHO_DB, NEIGHBOUR_DBFS, Part, Phase, When, caller};
+pub use corpus::CorpusError;
 pub use dice::Dice;
 pub use network::{Fate, Link, Network, Way};
 pub use noises::cough;

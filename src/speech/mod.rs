@@ -3,6 +3,7 @@
 mod cue;
 mod engine;
 mod gate;
+mod pauses;
 mod score;
 mod utterance;
 
@@ -13,5 +14,6 @@ pub use engine::{
     VoiceDetector, Wake,
 };
 pub use gate::{Gate, GateConfig, PreRoll};
+pub use pauses::{PauseCurve, SHORTEST_S};
 pub use score::{VadFigures, VadScore, VadTrace, roc_auc};
 pub use utterance::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, SpeechEdge};

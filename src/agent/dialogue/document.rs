@@ -49,6 +49,7 @@ pub(super) struct FlowDoc {
     pub phrases: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
     #[serde(default)]
     pub slots: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    pub fillers: Option<Spanned<Texts>>,
     pub fallback: Option<Spanned<EndingDoc>>,
     pub engine_down: Option<Spanned<EndingDoc>>,
     pub too_many_turns: Option<Spanned<EndingDoc>>,

@@ -124,6 +124,8 @@ pub struct Flow {
     pub(crate) max_turns: u32,
     pub(crate) min_confidence: Option<f32>,
     pub(crate) variables: Vec<Variable>,
+    /// What is said while an answer is late: wordings that take turns; none in languages without.
+    pub(crate) fillers: Prompt,
     pub(crate) fallback: Step,
     pub(crate) engine_down: Step,
     /// Time for a key after the `engine_down` line; 0: none.
@@ -245,7 +247,13 @@ impl Flow {
         });
         let endings = [&self.fallback, &self.engine_down, &self.too_many_turns, &self.transfer_failed];
         let globals = self.globals.iter().map(|rule| &rule.step);
-        endings.into_iter().chain(globals).map(|step| step.say.as_ref()).chain(states).flatten()
+        endings
+            .into_iter()
+            .chain(globals)
+            .map(|step| step.say.as_ref())
+            .chain(states)
+            .chain([Some(&self.fillers)])
+            .flatten()
     }
 }
 

@@ -1,18 +1,18 @@
 //! Spoken digits: "five five five, double two, oh one" is 5552201.
 
-/// What one word stands for.
+/// What one word, or one Chinese character, stands for.
 fn digit(word: &str) -> Option<char> {
     Some(match word {
-        "zero" | "oh" | "o" | "nought" => '0',
-        "one" => '1',
-        "two" => '2',
-        "three" => '3',
-        "four" => '4',
-        "five" => '5',
-        "six" => '6',
-        "seven" => '7',
-        "eight" => '8',
-        "nine" => '9',
+        "zero" | "oh" | "o" | "nought" | "零" | "〇" => '0',
+        "one" | "一" | "幺" => '1',
+        "two" | "二" | "两" => '2',
+        "three" | "三" => '3',
+        "four" | "四" => '4',
+        "five" | "五" => '5',
+        "six" | "六" => '6',
+        "seven" | "七" => '7',
+        "eight" | "八" => '8',
+        "nine" | "九" => '9',
         _ => return None,
     })
 }
@@ -172,6 +172,7 @@ mod tests {
             ("twenty oh one", "2001"),
             ("no idea", ""),
             ("double", ""),
+            ("是幺三八，零零一二，五六七八", "13800125678"),
         ];
         for (text, expected) in cases {
             assert_eq!(digits(&words(text)), expected, "{text}");

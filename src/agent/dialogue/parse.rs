@@ -187,6 +187,14 @@ impl Reader {
                 self.state(name, state, &defaults, &fallback)
             })
             .collect();
+        let fillers = match self.prompt(doc.fillers) {
+            Some(fillers) => fillers,
+            None => {
+                let variants = default_fillers(&language).iter().map(|text| self.template(text, 1)).collect();
+                self.prompts += 1;
+                Prompt { id: self.prompts, line: 1, variants }
+            }
+        };
         let unused: Vec<_> = self
             .sets
             .iter()
@@ -207,6 +215,7 @@ impl Reader {
             max_turns,
             min_confidence: doc.min_confidence.map(Spanned::into_inner),
             variables,
+            fillers,
             fallback,
             engine_down,
             engine_down_wait_ms,
@@ -411,4 +420,16 @@ struct Defaults<'a> {
     no_input: &'a Retry,
     no_match: &'a Retry,
     spoken: &'a [String],
+}
+
+/// What is said while an answer is late, where the flow has nothing of its own; nothing in languages without.
+fn default_fillers(language: &Language) -> &'static [&'static str] {
+    match language.0.get(..2) {
+        Some("en") => &[
+            "One moment please, let me just have a quick look at that for you.",
+            "That is a good question, give me a second to find that out.",
+        ],
+        Some("zh") => &["好的，请您稍等一下，我马上帮您看一看。", "这个问题我帮您确认一下，请稍等。"],
+        _ => &[],
+    }
 }

@@ -139,6 +139,12 @@ impl Dialogue {
         self.asked
     }
 
+    /// What is said while an answer is late.
+    pub fn filler(&mut self) -> Option<String> {
+        let flow = Arc::clone(&self.flow);
+        self.next_variant(&flow.fillers)
+    }
+
     /// A sentence of the language model was said.
     pub fn note_said(&mut self, sentence: &str) {
         if self.last_said.len() < 8 {

@@ -7,6 +7,62 @@ pub(crate) const MAX_WORDS: usize = 80;
 /// Sounds that mean nothing.
 const FILLERS: [&str; 8] = ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm"];
 
+/// What people say to show that they listen; each token of it.
+const BACKCHANNELS: [&str; 22] = [
+    "uh", "huh", "mm", "mhm", "hm", "hmm", "mmm", "yeah", "yes", "yep", "okay", "ok", "right", "sure", "oh", "ah",
+    "aha", "嗯", "对", "哦", "是", "啊",
+];
+/// The same as phrases of several characters.
+const BACKCHANNEL_PHRASES: [&str; 4] = ["好的", "是的", "对的", "明白"];
+
+/// Mandarin endings after which a speaker is not done.
+const OPEN_ENDINGS_ZH: [&str; 44] = [
+    "嗯",
+    "呃",
+    "那个",
+    "就是",
+    "这个",
+    "怎么说呢",
+    "然后",
+    "因为",
+    "但是",
+    "所以",
+    "不过",
+    "而且",
+    "还有",
+    "如果",
+    "或者",
+    "比如",
+    "我想",
+    "我是",
+    "我叫",
+    "我姓",
+    "我要",
+    "我在",
+    "主要是",
+    "可能",
+    "应该",
+    "就",
+    "还",
+    "也",
+    "要",
+    "的时候",
+    "只有",
+    "有时候",
+    "另外",
+    "那",
+    "和",
+    "跟",
+    "给",
+    "把",
+    "在",
+    "是",
+    "不对",
+    "免贵",
+    "比",
+    "从",
+];
+
 /// Words after which a speaker is not done.
 const OPEN_ENDS: [&str; 36] = [
     "and", "but", "or", "because", "so", "the", "a", "an", "to", "of", "for", "with", "at", "on", "in", "my", "is",
@@ -57,6 +113,17 @@ const CONTRACTED: [(&str, &str, &str); 22] = [
     ("you", "are", "you're"),
     ("could", "not", "couldn't"),
 ];
+
+/// Nothing but sounds and words with which a listener says "go on".
+pub(crate) fn is_backchannel(text: &str) -> bool {
+    let mut rest: String = tokens(text).join(" ");
+    for phrase in BACKCHANNEL_PHRASES {
+        let spaced: Vec<String> = phrase.chars().map(String::from).collect();
+        rest = rest.replace(&spaced.join(" "), " ");
+    }
+    let mut tokens = rest.split_whitespace().peekable();
+    !text.trim().is_empty() && tokens.all(|token| BACKCHANNELS.contains(&token))
+}
 
 /// The bare tokens: lower case, split at everything that is neither a letter, a digit nor an apostrophe within a word.
 /// A Chinese, Japanese or Korean character is a token of its own.
@@ -140,7 +207,9 @@ pub(crate) fn says_nothing(text: &str) -> bool {
 
 /// Whether the last word asks for more.
 pub(crate) fn ends_open(text: &str) -> bool {
+    let ending = text.trim_end_matches(|c: char| !c.is_alphanumeric());
     tokens(text).last().is_some_and(|word| OPEN_ENDS.contains(&word.as_str()))
+        || OPEN_ENDINGS_ZH.iter().any(|open| ending.ends_with(open))
 }
 
 /// The forms in which a phrase is spoken: as written, and with every contraction that it has room for.

@@ -1,13 +1,7 @@
-//! When the caller's speech stops the agent's.
+//! When the caller's speech goes on with a turn that was thought to be over.
 
 use crate::agent::TurnConfig;
 use crate::audio::MediaTime;
-
-/// The time at which speech that began at `onset` and has not ended stops an interruptible line. Shorter sounds do not:
-/// if there were words in them, the end of the turn will tell.
-pub(crate) fn interrupts_at(config: &TurnConfig, onset: MediaTime) -> MediaTime {
-    onset.plus_ms(config.barge_in_ms)
-}
 
 /// Whether speech that began at `onset` goes on with the turn that was decided at `decided`: the decision had cut the
 /// caller off, or the caller has not heard anything of the answer.
@@ -32,6 +26,5 @@ mod tests {
         assert!(!continues(&config, ms(1_600), ms(1_000), Some(ms(1_020))));
         assert!(continues(&config, ms(2_600), ms(1_000), None), "no answer was heard yet");
         assert!(continues(&config, ms(2_600), ms(1_000), Some(ms(2_700))));
-        assert_eq!(interrupts_at(&config, ms(1_000)), ms(1_000 + config.barge_in_ms));
     }
 }

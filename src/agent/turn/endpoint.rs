@@ -1,11 +1,14 @@
 //! When a silence ends the caller's turn.
 //!
-//! Most of a response gap is this wait, so it depends on what was asked and on how complete the answer sounds: a "yes" to
-//! a yes-or-no question needs no second thought, half a telephone number does.
+//! Waiting costs every caller who has finished; not waiting cuts off every caller who has not. With the odds that this pause
+//! is one within the turn, and the curve of how long such pauses last ([`PauseCurve`]), the silence at which the next moment
+//! of waiting is no longer worth it is where `odds · density(silence) ≤ eagerness`: the loss of cutting a caller off, weighed
+//! against the time of the one who waits, is one number, `eagerness`, and moving it draws the whole curve of gap against false
+//! cut-offs. The odds start from what was asked and how complete the answer is, and each further cue multiplies them.
 
-use crate::agent::TurnConfig;
+use crate::agent::{Endpointing, TurnConfig};
 use crate::audio::MediaTime;
-use crate::speech::AnswerKind;
+use crate::speech::{AnswerKind, PauseCue, PauseCurve, TurnCue};
 
 /// How far the caller's words have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,11 +26,95 @@ pub(crate) enum Progress {
     Expected,
 }
 
+/// What is known of a pause.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Evidence {
+    /// What was asked.
+    pub kind: AnswerKind,
+    /// What was said.
+    pub progress: Progress,
+    /// How the voice ended.
+    pub voice: Option<PauseCue>,
+    /// What a turn model says.
+    pub model: Option<TurnCue>,
+    /// This caller's pauses against those of callers on average.
+    pub pace: f64,
+}
+
+/// Log odds that a pause is one within the turn, by what was asked and how far the answer has come, for an answer that
+/// has just begun; fitted on the simulated callers' development half (`tipring simulate turns --fit`).
+fn prior(kind: AnswerKind, progress: Progress) -> f64 {
+    match (progress, kind) {
+        (Progress::Nothing, _) => 0.3,
+        (Progress::Incomplete, _) => 2.2,
+        (Progress::Digits, _) => 2.4,
+        (Progress::Expected, AnswerKind::YesNo) => -1.3,
+        (Progress::Expected, AnswerKind::Choice) => -1.0,
+        (Progress::Expected, AnswerKind::Number) => -1.8,
+        (Progress::Expected, AnswerKind::Name | AnswerKind::Open) => -0.6,
+        (Progress::Words, AnswerKind::YesNo) => 0.0,
+        (Progress::Words, AnswerKind::Choice) => 0.2,
+        (Progress::Words, AnswerKind::Number) => 2.0,
+        (Progress::Words, AnswerKind::Name) => 0.3,
+        (Progress::Words, AnswerKind::Open) => 0.5,
+    }
+}
+
+/// Log odds for each semitone that the pitch fell less than usual.
+const PER_SEMITONE: f64 = 0.3;
+/// The usual fall before a pause, in semitones.
+const USUAL_FALL_ST: f64 = 2.2;
+/// Log odds for each doubling of the last syllable's length: final lengthening marks an end.
+const PER_DOUBLING: f64 = -0.9;
+/// How far a turn model is trusted: the share of its own log odds that counts.
+const MODEL_TRUST: f64 = 0.7;
+
+/// The odds that a pause of which this is known is one within the turn.
+pub(crate) fn odds(evidence: &Evidence) -> f64 {
+    let mut log_odds = prior(evidence.kind, evidence.progress);
+    if let Some(voice) = &evidence.voice {
+        if let Some(fall) = voice.pitch_fall_st.filter(|fall| fall.is_finite()) {
+            log_odds += PER_SEMITONE * (USUAL_FALL_ST - f64::from(fall)).clamp(-5.0, 5.0);
+        }
+        if let Some(longer) = voice.lengthening.filter(|longer| longer.is_finite() && *longer > 0.0) {
+            log_odds += PER_DOUBLING * f64::from(longer).log2().clamp(-1.0, 1.0);
+        }
+    }
+    if let Some(model) = &evidence.model {
+        let complete = f64::from(model.complete).clamp(0.02, 0.98);
+        log_odds -= MODEL_TRUST * (complete / (1.0 - complete)).ln();
+    }
+    log_odds.exp()
+}
+
 /// The silence in milliseconds that ends a turn. `state_wait_ms` is the flow's own wait for the state.
-pub(crate) fn wait_ms(config: &TurnConfig, kind: AnswerKind, progress: Progress, state_wait_ms: Option<u64>) -> u64 {
+pub(crate) fn wait_ms(config: &TurnConfig, curve: PauseCurve, evidence: &Evidence, state_wait_ms: Option<u64>) -> u64 {
     if let Some(own) = state_wait_ms {
         return own;
     }
+    match config.endpointing {
+        Endpointing::Fixed => fixed_wait_ms(config, evidence.kind, evidence.progress),
+        Endpointing::Adaptive => {
+            let odds = odds(evidence);
+            let pace = evidence.pace.clamp(0.5, 2.0);
+            let worth = |ms: u64| {
+                let seconds = ms as f64 / 1000.0 / pace;
+                odds * curve.density(seconds) / pace > config.eagerness
+            };
+            let (mut wait, longest) = (config.shortest_wait_ms, config.longest_wait_ms.max(config.shortest_wait_ms));
+            while wait < longest && worth(wait) {
+                wait += STEP_MS;
+            }
+            wait.min(longest)
+        }
+    }
+}
+
+/// Steps in which a wait is looked for.
+const STEP_MS: u64 = 10;
+
+/// The waits of the configuration, whatever else is known.
+fn fixed_wait_ms(config: &TurnConfig, kind: AnswerKind, progress: Progress) -> u64 {
     match (progress, kind) {
         (Progress::Nothing, _) => config.wait_nothing_ms,
         (Progress::Incomplete, _) => config.wait_incomplete_ms,
@@ -57,9 +144,13 @@ pub(crate) fn decide_at(
 mod tests {
     use super::*;
 
+    fn evidence(kind: AnswerKind, progress: Progress) -> Evidence {
+        Evidence { kind, progress, pace: 1.0, ..Evidence::default() }
+    }
+
     #[test]
-    fn the_wait_follows_question_and_answer() {
-        let config = TurnConfig::default();
+    fn fixed_waits_follow_question_and_answer() {
+        let config = TurnConfig { endpointing: Endpointing::Fixed, ..TurnConfig::default() };
         let cases = [
             (AnswerKind::YesNo, Progress::Expected, config.wait_yes_no_ms),
             (AnswerKind::YesNo, Progress::Words, config.wait_open_ms),
@@ -72,9 +163,51 @@ mod tests {
             (AnswerKind::Name, Progress::Expected, config.wait_name_ms),
             (AnswerKind::YesNo, Progress::Nothing, config.wait_nothing_ms),
         ];
+        let curve = PauseCurve::of("en");
         for (kind, progress, expected) in cases {
-            assert_eq!(wait_ms(&config, kind, progress, None), expected, "{kind:?} {progress:?}");
-            assert_eq!(wait_ms(&config, kind, progress, Some(450)), 450);
+            let evidence = evidence(kind, progress);
+            assert_eq!(wait_ms(&config, curve, &evidence, None), expected, "{kind:?} {progress:?}");
+            assert_eq!(wait_ms(&config, curve, &evidence, Some(450)), 450);
+        }
+    }
+
+    #[test]
+    fn each_cue_moves_the_wait_its_own_way() {
+        let config = TurnConfig::default();
+        let curve = PauseCurve::of("en");
+        let wait = |evidence: &Evidence| wait_ms(&config, curve, evidence, None);
+        let voice = |fall, longer| PauseCue {
+            last: MediaTime::ZERO,
+            pitch_fall_st: Some(fall),
+            lengthening: Some(longer),
+            level_fall_db: 0.0,
+        };
+        let model = |complete| TurnCue { covers: MediaTime::ZERO, complete };
+        let open = evidence(AnswerKind::Open, Progress::Words);
+        assert!(wait(&evidence(AnswerKind::YesNo, Progress::Expected)) < wait(&open));
+        assert!(wait(&open) < wait(&evidence(AnswerKind::Open, Progress::Incomplete)));
+        let with = |voice| wait(&Evidence { voice: Some(voice), ..open });
+        assert!(with(voice(6.0, 1.5)) < wait(&open) && wait(&open) < with(voice(-1.0, 0.8)));
+        assert!(with(voice(f32::NAN, 0.0)) == wait(&open), "what cannot be measured says nothing");
+        let with = |complete| wait(&Evidence { model: Some(model(complete)), ..open });
+        assert!(with(0.95) < wait(&open) && wait(&open) < with(0.1));
+        let slow = Evidence { pace: 1.5, ..open };
+        assert!(wait(&open) < wait(&slow), "who pauses longer is waited for longer");
+    }
+
+    #[test]
+    fn waits_stay_within_their_bounds() {
+        let config = TurnConfig::default();
+        for language in ["en", "zh"] {
+            for progress in
+                [Progress::Nothing, Progress::Incomplete, Progress::Digits, Progress::Words, Progress::Expected]
+            {
+                for pace in [0.0, 1.0, 9.0] {
+                    let evidence = Evidence { pace, ..evidence(AnswerKind::Open, progress) };
+                    let wait = wait_ms(&config, PauseCurve::of(language), &evidence, None);
+                    assert!((config.shortest_wait_ms..=config.longest_wait_ms).contains(&wait), "{progress:?} {wait}");
+                }
+            }
         }
     }
 

@@ -35,6 +35,15 @@ pub(crate) fn heard(text: &str, played: u64, total_samples: Option<u64>) -> &str
     text.get(..end).unwrap_or_default()
 }
 
+/// What is left to be said of a line of which `heard_bytes` were heard: from the beginning of the clause that was cut.
+pub(crate) fn rest_from_clause(text: &str, heard_bytes: usize) -> &str {
+    let heard = text.get(..heard_bytes).unwrap_or(text);
+    let mark = |c: char| matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '，' | '。' | '；' | '：' | '！' | '？');
+    let from = heard.char_indices().rev().skip(1).find(|(_, c)| mark(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+    let rest = text.get(from..).unwrap_or(text).trim_start();
+    if rest.is_empty() { text } else { rest }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +67,18 @@ mod tests {
         assert_eq!(heard(text, 8_000, None), "one two");
         assert_eq!(heard("", 5, None), "");
         assert_eq!(heard("", 0, Some(0)), "");
+    }
+
+    #[test]
+    fn a_cut_line_goes_on_with_its_clause() {
+        let text = "It is free, and you only pay for lunch. Come at ten.";
+        let rest = |heard: &str| rest_from_clause(text, heard.len());
+        assert_eq!(rest(""), text);
+        assert_eq!(rest("It is"), text);
+        assert_eq!(rest("It is free, and you"), "and you only pay for lunch. Come at ten.");
+        assert_eq!(rest("It is free, and you only pay for lunch. Come"), "Come at ten.");
+        assert_eq!(rest(text), "Come at ten.", "the last clause may not have been understood");
+        assert_eq!(rest_from_clause("您好，请问您是哪位？", "您好，请问".len()), "请问您是哪位？");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The caller's current turn: the voice, and what the recogniser makes of it.
 
-use super::Progress;
+use super::{Evidence, Pace, Progress};
 use crate::agent::bounded::bounded;
 use crate::audio::MediaTime;
-use crate::speech::{Hypothesis, HypothesisKind, SpeechEdge};
+use crate::speech::{Hypothesis, HypothesisKind, PauseCue, PauseCurve, SpeechEdge, TurnCue};
 
 /// The caller's voice within an open turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ struct Open {
     voiced_samples: u64,
     voice: Voice,
     interrupted_agent: bool,
+    /// All of it so far is our own echo.
+    echo: bool,
 }
 
 /// A turn that is over.
@@ -48,12 +50,19 @@ pub(crate) struct CallerTurn {
     pub confidence: f32,
     /// The agent stopped for it.
     pub interrupted_agent: bool,
+    /// It is our own echo.
+    pub echo: bool,
 }
 
 /// The caller's side of the floor.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Hearing {
     open: Option<Open>,
+    /// How long this caller's pauses are.
+    pace: Pace,
+    /// What is known of the pause that the turn is in.
+    voice: Option<PauseCue>,
+    model: Option<TurnCue>,
     text: String,
     confidence: f32,
     covers: Option<MediaTime>,
@@ -68,15 +77,69 @@ pub(crate) struct Hearing {
 const STALE_MS: u64 = 60;
 /// Longest text kept of one turn, in bytes.
 const MAX_TEXT: usize = 2_000;
+/// A cue is about the pause whose last sample of speech lies this near.
+const SAME_PAUSE_MS: f64 = 120.0;
 
 impl Hearing {
+    /// Nobody has spoken yet; pauses are weighed with this curve.
+    pub fn new(curve: PauseCurve) -> Self {
+        Self {
+            open: None,
+            pace: Pace::new(curve),
+            voice: None,
+            model: None,
+            text: String::new(),
+            confidence: 0.0,
+            covers: None,
+            final_covers: None,
+            progress: Progress::Nothing,
+            since: None,
+        }
+    }
+
+    /// The open pause began there, as far as a cue about `last` can tell.
+    fn is_about_this_pause(&self, last: MediaTime) -> bool {
+        matches!(self.voice(), Some(Voice::Paused { last: own, .. })
+            if last.ms_since(own).abs() <= SAME_PAUSE_MS)
+    }
+
+    /// How the voice ended before the pause.
+    pub fn pause_cue(&mut self, cue: PauseCue) {
+        if self.is_about_this_pause(cue.last) {
+            self.voice = Some(cue);
+        }
+    }
+
+    /// What a turn model says of the pause. One that has heard more than the pause's beginning is as good.
+    pub fn turn_cue(&mut self, cue: TurnCue) {
+        let later = matches!(self.voice(), Some(Voice::Paused { last, .. }) if cue.covers >= last);
+        if cue.complete.is_finite() && (later || self.is_about_this_pause(cue.covers)) {
+            self.model = Some(cue);
+        }
+    }
+
+    /// The caller went on after a silence of this length that had been taken for the end of the turn.
+    pub fn went_on_after(&mut self, pause_ms: f64) {
+        self.pace.went_on_after(pause_ms);
+    }
+
+    /// What is known of the pause, for an answer of this kind.
+    pub fn evidence(&self, kind: crate::speech::AnswerKind) -> Evidence {
+        Evidence { kind, progress: self.progress, voice: self.voice, model: self.model, pace: self.pace.factor() }
+    }
+
     /// Takes an edge: a turn begins, pauses, or goes on.
     pub fn edge(&mut self, edge: SpeechEdge) {
         match edge {
             SpeechEdge::Started { onset } => match &mut self.open {
                 Some(open) => {
                     if let Voice::Paused { last, .. } = open.voice {
-                        open.voice = Voice::Speaking { onset: onset.max(last), may_interrupt: true };
+                        let onset = onset.max(last);
+                        open.voice = Voice::Speaking { onset, may_interrupt: true };
+                        open.echo = false;
+                        self.pace.went_on_after(MediaTime::from_samples(onset.samples() - last.samples()).ms() as f64);
+                        self.voice = None;
+                        self.model = None;
                     }
                 }
                 None => {
@@ -85,7 +148,8 @@ impl Hearing {
                         self.forget_words();
                     }
                     let voice = Voice::Speaking { onset, may_interrupt: true };
-                    self.open = Some(Open { began: onset, voiced_samples: 0, voice, interrupted_agent: false });
+                    self.open =
+                        Some(Open { began: onset, voiced_samples: 0, voice, interrupted_agent: false, echo: false });
                 }
             },
             SpeechEdge::Paused { last } => {
@@ -168,6 +232,20 @@ impl Hearing {
         }
     }
 
+    /// The speech that goes on now is our own echo.
+    pub fn set_echo(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.echo = open.voiced_samples == 0 || open.echo;
+        }
+    }
+
+    /// The speech that goes on now is not meant to interrupt: it is an echo, or says "go on".
+    pub fn may_not_interrupt(&mut self) {
+        if let Some(Open { voice: Voice::Speaking { may_interrupt, .. }, .. }) = &mut self.open {
+            *may_interrupt = false;
+        }
+    }
+
     /// Ends the turn at `at`: what comes is a new one. A caller still speaking is in the next turn at once, unable to
     /// interrupt until the next edge.
     pub fn take(&mut self, at: MediaTime) -> Option<CallerTurn> {
@@ -180,6 +258,7 @@ impl Hearing {
                     voiced_samples: 0,
                     voice: Voice::Speaking { onset: at, may_interrupt: false },
                     interrupted_agent: false,
+                    echo: open.echo,
                 });
                 (at.max(onset), open.voiced_samples + at.samples().saturating_sub(onset.samples()))
             }
@@ -191,6 +270,7 @@ impl Hearing {
             text: std::mem::take(&mut self.text),
             confidence: self.confidence,
             interrupted_agent: open.interrupted_agent,
+            echo: open.echo,
         };
         self.forget_words();
         self.since = Some(at);
@@ -205,6 +285,8 @@ impl Hearing {
     }
 
     fn forget_words(&mut self) {
+        self.voice = None;
+        self.model = None;
         self.text.clear();
         self.confidence = 0.0;
         self.final_covers = None;
@@ -227,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_turn_spans_pauses() {
-        let mut hearing = Hearing::default();
+        let mut hearing = Hearing::new(PauseCurve::of("en"));
         hearing.edge(SpeechEdge::Started { onset: ms(100) });
         hearing.edge(SpeechEdge::Paused { last: ms(400) });
         hearing.edge(SpeechEdge::Started { onset: ms(600) });
@@ -242,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_late_hypothesis_is_about_the_turn_before() {
-        let mut hearing = Hearing::default();
+        let mut hearing = Hearing::new(PauseCurve::of("en"));
         hearing.edge(SpeechEdge::Started { onset: ms(100) });
         hearing.edge(SpeechEdge::Paused { last: ms(400) });
         hearing.take(ms(800)).unwrap();
@@ -253,7 +335,7 @@ mod tests {
 
     #[test]
     fn words_belong_to_the_voice_that_they_cover() {
-        let mut hearing = Hearing::default();
+        let mut hearing = Hearing::new(PauseCurve::of("en"));
         hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "uh", 300));
         hearing.edge(SpeechEdge::Started { onset: ms(500) });
         assert_eq!(hearing.text(), "", "heard before anybody spoke");
@@ -264,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_sound_without_end_is_cut_into_turns_and_interrupts_once() {
-        let mut hearing = Hearing::default();
+        let mut hearing = Hearing::new(PauseCurve::of("en"));
         hearing.edge(SpeechEdge::Started { onset: ms(0) });
         assert_eq!(hearing.interrupting_since(), Some(ms(0)));
         assert_eq!(hearing.take(ms(30_000)).unwrap().voiced_ms, 30_000);

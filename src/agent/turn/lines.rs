@@ -34,6 +34,8 @@ pub(crate) struct Line {
     latency: Option<TurnLatency>,
     /// Since when nothing but itself keeps it from being heard.
     due_since: MediaTime,
+    /// Its first frame is there.
+    ready: bool,
 }
 
 impl Line {
@@ -104,12 +106,34 @@ impl Lines {
         state: &str,
         latency: Option<TurnLatency>,
     ) -> Option<UtteranceId> {
+        let line = self.number(at, what, state, latency)?;
+        let utterance = line.utterance;
+        self.active.push_back(line);
+        Some(utterance)
+    }
+
+    /// Takes a line that is said before all that have not begun.
+    pub fn say_first(
+        &mut self,
+        at: MediaTime,
+        what: NewLine,
+        state: &str,
+        latency: Option<TurnLatency>,
+    ) -> Option<UtteranceId> {
+        let line = self.number(at, what, state, latency)?;
+        let utterance = line.utterance;
+        let begun = self.active.iter().take_while(|line| line.started.is_some()).count();
+        self.active.insert(begun, line);
+        Some(utterance)
+    }
+
+    fn number(&mut self, at: MediaTime, what: NewLine, state: &str, latency: Option<TurnLatency>) -> Option<Line> {
         if self.active.len() >= MAX_LINES {
             return None;
         }
-        self.said = self.said.saturating_add(1);
-        let utterance = UtteranceId(self.said);
-        self.active.push_back(Line {
+        let utterance = self.next_number();
+        self.skip(utterance);
+        Some(Line {
             utterance,
             what,
             state: state.to_owned(),
@@ -117,8 +141,42 @@ impl Lines {
             started: None,
             latency,
             due_since: at,
-        });
-        Some(utterance)
+            ready: false,
+        })
+    }
+
+    /// The number of the next line.
+    pub fn next_number(&self) -> UtteranceId {
+        UtteranceId(self.said.saturating_add(1))
+    }
+
+    /// This number is used up.
+    pub fn skip(&mut self, utterance: UtteranceId) {
+        self.said = self.said.max(utterance.0);
+    }
+
+    /// The next line to play is not there yet.
+    pub fn unready(&self) -> bool {
+        self.active.front().is_some_and(|line| !line.ready && line.started.is_none())
+    }
+
+    /// This line is the next to play.
+    pub fn is_next(&self, utterance: UtteranceId) -> bool {
+        self.active.front().is_some_and(|line| line.utterance == utterance && line.started.is_none())
+    }
+
+    /// The line that plays puts the state's question, and less than `share` of it was heard.
+    pub fn asking(&self, at: MediaTime, share: f64) -> bool {
+        self.active.front().is_some_and(|line| {
+            let length = length(&line.what.text, line.total_samples) as f64;
+            let heard = line.started.map_or(0, |started| at.samples().saturating_sub(started.samples())) as f64;
+            line.what.question && heard < share * length
+        })
+    }
+
+    /// The times of the caller's turn that the next line answers: whoever speaks first answers it.
+    pub fn take_latency(&mut self) -> Option<TurnLatency> {
+        self.active.front_mut().and_then(|line| line.latency.take())
     }
 
     /// Something is on its way.
@@ -141,6 +199,7 @@ impl Lines {
         let stopped = self.stopped.iter_mut().map(|(line, ..)| line);
         if let Some(line) = self.active.iter_mut().chain(stopped).find(|line| line.utterance == utterance) {
             line.total_samples = total_samples.or(line.total_samples);
+            line.ready = true;
             if let Some(latency) = &mut line.latency {
                 latency.first_audio.get_or_insert(at);
             }

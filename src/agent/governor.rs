@@ -1,0 +1,83 @@
+//! The latency governor: every answer has a time by which something must be heard. When the stage that it waits for will miss
+//! it, the cheaper path is taken: a filler that is true in any context, at most once in four turns; otherwise the answer that
+//! the flow has ready instead of the language model's.
+
+use super::Action;
+use super::conversation::Agent;
+use super::phase::Phase;
+use super::turn::NewLine;
+use crate::audio::MediaTime;
+use crate::record::Stage;
+
+/// A filler again after so many answers.
+const FILLER_EVERY: u32 = 4;
+
+/// An answer of which nothing was heard yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Promise {
+    /// When something must be heard.
+    by: MediaTime,
+}
+
+impl Agent {
+    /// The caller's turn ended with speech until `ended`, and is being answered.
+    pub(super) fn promise(&mut self, ended: MediaTime) {
+        self.answers = self.answers.saturating_add(1);
+        self.promise = Some(Promise { by: ended.plus_ms(self.config.answer_by_ms) });
+    }
+
+    /// Something was heard, or nothing will be.
+    pub(super) fn promise_kept(&mut self) {
+        self.promise = None;
+    }
+
+    /// When the cheaper path must be taken.
+    pub(super) fn governor_deadline(&self) -> Option<MediaTime> {
+        let waits = match &self.phase {
+            Phase::Talking(talking) => talking.question.as_ref().is_some_and(|question| question.said == 0),
+            _ => false,
+        };
+        let promise = self.promise.filter(|_| waits && !self.lines.any() || self.lines.unready())?;
+        Some(promise.by)
+    }
+
+    /// Takes the cheaper path where that is due.
+    pub(super) fn governor_step(&mut self, at: MediaTime) -> bool {
+        if self.governor_deadline().is_none_or(|by| by > at) {
+            return false;
+        }
+        self.promise = None;
+        let filler = self
+            .last_filler
+            .is_none_or(|last| self.answers.saturating_sub(last) >= FILLER_EVERY)
+            .then(|| self.dialogue.filler())
+            .flatten();
+        if let Some(text) = filler {
+            self.last_filler = Some(self.answers);
+            self.fill(at, text);
+        } else if !self.lines.any() {
+            self.question_over(at, true);
+        }
+        true
+    }
+
+    /// Says a filler in front of whatever is on its way.
+    fn fill(&mut self, at: MediaTime, text: String) {
+        self.note(at, Stage::Filler);
+        let line = NewLine { text: text.clone(), interruptible: true, question: false };
+        let latency = if self.lines.any() { self.lines.take_latency() } else { self.latency.take() };
+        let Some(utterance) = self.lines.say_first(at, line, self.dialogue.state_name(), latency) else { return };
+        self.out.push_back(Action::SayFirst { utterance, text });
+        // Its own time starts again when the filler has been heard.
+        self.filled = Some(utterance);
+    }
+
+    /// The filler was heard: the answer has a time again.
+    pub(super) fn filler_over(&mut self, at: MediaTime) {
+        if let Phase::Talking(talking) = &mut self.phase
+            && let Some(question) = talking.question.as_mut().filter(|question| question.said == 0)
+        {
+            question.until = question.done_by.min(at.plus_ms(self.config.after_filler_ms));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Speech over the agent's voice: softer at once, and then the decision what it is.
+//!
+//! | what it is | what tells | what the agent does |
+//! |---|---|---|
+//! | an interruption | words that are no backchannel; or speech that goes on and sounds like nothing below | stops |
+//! | a backchannel | sounds like one, or nothing but such words were heard | goes on, loud again |
+//! | our own echo | is what we sent, a little later | goes on, loud again |
+//! | a noise | has ended before it could be decided | goes on, loud again |
+
+use super::Action;
+use super::conversation::Agent;
+use super::dialogue::{is_backchannel, says_nothing};
+use super::turn::continues;
+use crate::audio::MediaTime;
+use crate::record::Stage;
+use crate::speech::OverlapCue;
+
+/// From here on an overlap counts as an echo.
+const ECHO: f32 = 0.5;
+/// From here on it sounds like a backchannel.
+const BACKCHANNEL: f32 = 0.5;
+/// Below this it is plainly none, so that nothing more needs to be waited for.
+const PLAINLY_NONE: f32 = 0.2;
+
+/// Speech over the agent's voice, from its onset to its pause.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Overlap {
+    onset: MediaTime,
+    cue: Option<OverlapCue>,
+    /// The agent speaks softer for it.
+    ducked: bool,
+    /// It was taken for no interruption, until it goes on too long.
+    spared: bool,
+}
+
+impl Agent {
+    /// The speech that may interrupt what is being said now.
+    fn overlapping(&self) -> Option<MediaTime> {
+        self.hearing.interrupting_since().filter(|_| self.can_be_interrupted())
+    }
+
+    fn overlap_of(&self, onset: MediaTime) -> Overlap {
+        let fresh = Overlap { onset, cue: None, ducked: false, spared: false };
+        self.overlap.filter(|overlap| overlap.onset == onset).unwrap_or(fresh)
+    }
+
+    pub(super) fn overlap_cue(&mut self, cue: OverlapCue) {
+        let Some(onset) = self.hearing.interrupting_since() else { return };
+        if cue.onset.ms_since(onset).abs() > 150.0 || !cue.echo.is_finite() || !cue.backchannel.is_finite() {
+            return;
+        }
+        self.overlap = Some(Overlap { cue: Some(cue), ..self.overlap_of(onset) });
+    }
+
+    /// When the overlap is to be looked at next.
+    pub(super) fn overlap_deadline(&self) -> Option<MediaTime> {
+        let onset = match self.overlapping() {
+            Some(onset) => onset,
+            // An overlap that is over leaves the voice soft until it is looked at.
+            None => return self.overlap.filter(|overlap| overlap.ducked).map(|_| MediaTime::ZERO),
+        };
+        let overlap = self.overlap_of(onset);
+        let softer = onset.plus_ms(self.config.duck_ms);
+        let decide = self.decide_overlap_at(&overlap);
+        Some(if overlap.ducked || overlap.spared || !self.lines.any() { decide } else { softer.min(decide) })
+    }
+
+    fn decide_overlap_at(&self, overlap: &Overlap) -> MediaTime {
+        let onset = overlap.onset;
+        if self.goes_on(onset) {
+            return onset.plus_ms(self.config.duck_ms);
+        }
+        if overlap.spared {
+            return onset.plus_ms(self.config.surely_ms);
+        }
+        let plain = overlap.cue.is_some_and(|cue| {
+            cue.echo < ECHO
+                && cue.backchannel < PLAINLY_NONE
+                && cue.covers >= onset.plus_ms(self.config.barge_in_ms * 3 / 4)
+        });
+        let heard = self.said_over();
+        if plain || heard.is_some_and(|backchannel| !backchannel) {
+            return onset.plus_ms(self.config.duck_ms);
+        }
+        onset.plus_ms(self.config.barge_in_ms)
+    }
+
+    /// What was said over the agent's voice so far: none without words, else whether they are mere backchannels.
+    fn said_over(&self) -> Option<bool> {
+        let text = self.hearing.text();
+        (!text.trim().is_empty() && (is_backchannel(text) || !says_nothing(text))).then(|| is_backchannel(text))
+    }
+
+    /// The speech goes on with a turn that was decided too early.
+    fn goes_on(&self, onset: MediaTime) -> bool {
+        self.decided().is_some_and(|decided| continues(&self.config, onset, decided.at, decided.answer_began))
+    }
+
+    /// Looks at the overlap where that is due.
+    pub(super) fn overlap_step(&mut self, at: MediaTime) -> bool {
+        if self.overlap_deadline().is_none_or(|due| due > at) {
+            return false;
+        }
+        let Some(onset) = self.overlapping() else {
+            self.loud_again(at);
+            return true;
+        };
+        let mut overlap = self.overlap_of(onset);
+        if self.decide_overlap_at(&overlap) > at {
+            if self.lines.any() {
+                overlap.ducked = true;
+                self.out.push_back(Action::Duck);
+                self.note(at, Stage::Ducked);
+            }
+            self.overlap = Some(overlap);
+            return true;
+        }
+        if !self.goes_on(onset) && self.lines.any() {
+            let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
+            if echo {
+                self.overlap = Some(overlap);
+                self.hearing.may_not_interrupt();
+                self.hearing.set_echo();
+                self.loud_again(at);
+                return true;
+            }
+            let alike = match (self.said_over(), overlap.cue) {
+                (Some(backchannel), _) => backchannel,
+                (None, Some(cue)) => cue.backchannel >= BACKCHANNEL,
+                (None, None) => false,
+            };
+            if alike && !overlap.spared {
+                overlap.spared = true;
+                self.overlap = Some(overlap);
+                self.loud_again(at);
+                return true;
+            }
+        }
+        self.overlap = None;
+        self.interrupted(at, onset);
+        true
+    }
+
+    /// The overlap was no interruption, or is over: full volume again.
+    fn loud_again(&mut self, at: MediaTime) {
+        match &mut self.overlap {
+            Some(overlap) if overlap.ducked => {
+                overlap.ducked = false;
+                self.out.push_back(Action::Unduck);
+                self.note(at, Stage::Unducked);
+            }
+            _ => self.overlap = None,
+        }
+    }
+
+    /// A new turn of speech: what was known of an earlier overlap is about that one.
+    pub(super) fn forget_overlap(&mut self) {
+        if self.overlap.is_some_and(|overlap| !overlap.ducked) {
+            self.overlap = None;
+        }
+    }
+}

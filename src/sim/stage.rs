@@ -1,0 +1,380 @@
+//! The rest of a call: play-out, synthesis, the language model; it carries out what the agent wants in virtual time.
+
+use super::behaviour::Behaviour;
+use super::caller::{After, Caller, Stretch, normal, pick};
+use super::corpus::{Corpus, kind_of};
+use super::dice::Dice;
+use super::ears::{Ears, Sensed, Sound};
+use super::turns::Setup;
+use crate::agent::{Action, Agent, Input};
+use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
+use crate::speech::{AnswerKind, HypothesisKind, Reply};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A call ends here, whatever the agent does.
+const LONGEST_MS: u64 = 300_000;
+/// Synthesis of a line that is not in the cache, until its first frame.
+const SYNTHESIS_MS: u64 = 45;
+/// A line from the cache.
+const CACHED_MS: u64 = 3;
+
+enum Event {
+    Input(Input),
+    Sensed(Sensed),
+    Final {
+        covers: u64,
+    },
+    Ready(UtteranceId),
+    /// A look at the play-out: something may begin.
+    Tick,
+    Ended(UtteranceId),
+    /// The caller answers, unless the agent is speaking by then.
+    Answer,
+    Over(Sound, bool),
+}
+
+struct Waiting {
+    utterance: UtteranceId,
+    ms: u64,
+}
+
+struct Playing {
+    utterance: UtteranceId,
+    began: u64,
+}
+
+/// A stretch of time, from and to, in milliseconds.
+pub(super) type Span = (u64, u64);
+
+/// What a caller did, and when the agent was heard.
+#[derive(Default)]
+pub(super) struct Log {
+    /// The caller's turns: each stretch with what followed, in order; `over` where it was an interruption.
+    pub turns: Vec<Spoken>,
+    /// When the agent was audible.
+    pub agent: Vec<Voiced>,
+    /// When the agent's voice was made softer, and loud again.
+    pub ducked: Vec<(u64, bool)>,
+    pub lines: u64,
+    pub lines_ready: u64,
+    pub hung_up: bool,
+}
+
+/// A line of the agent as it was heard.
+pub(super) struct Voiced {
+    pub span: Span,
+    /// It was stopped before its end.
+    pub cut: bool,
+}
+
+/// Something that a caller said.
+pub(super) struct Spoken {
+    pub sound: Sound,
+    /// It began over the agent's voice.
+    pub over: bool,
+    pub stretches: Vec<(Span, After)>,
+}
+
+/// One call.
+pub(super) struct Stage<'a> {
+    pub agent: Agent,
+    pub log: Log,
+    setup: &'a Setup,
+    behaviour: &'a Behaviour,
+    corpus: &'a Corpus,
+    caller: Caller,
+    ears: Ears,
+    rng: Dice,
+    now: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    order: u64,
+    ready: BTreeSet<UtteranceId>,
+    prepared: BTreeSet<UtteranceId>,
+    queue: VecDeque<Waiting>,
+    playing: Option<Playing>,
+    cached: &'a BTreeSet<String>,
+    thinking: BTreeSet<u32>,
+    /// The caller is speaking until then.
+    busy: u64,
+}
+
+impl<'a> Stage<'a> {
+    pub fn new(setup: &'a Setup, parts: (&'a Behaviour, &'a Corpus, &'a BTreeSet<String>), seed: u64) -> Self {
+        let (behaviour, corpus, cached) = parts;
+        let mut rng = Dice::new(seed);
+        let caller = Caller::new(behaviour, &setup.language, &mut rng);
+        Self {
+            agent: Agent::new(corpus.flow.clone(), BTreeMap::new(), setup.turn.clone()),
+            log: Log::default(),
+            setup,
+            behaviour,
+            corpus,
+            caller,
+            ears: Ears::default(),
+            rng,
+            now: 0,
+            events: BTreeMap::new(),
+            order: 0,
+            ready: BTreeSet::new(),
+            prepared: BTreeSet::new(),
+            queue: VecDeque::new(),
+            playing: None,
+            cached,
+            thinking: BTreeSet::new(),
+            busy: 0,
+        }
+    }
+
+    fn at(&mut self, at: u64, event: Event) {
+        self.order += 1;
+        self.events.insert((at.max(self.now), self.order), event);
+    }
+
+    /// Holds the call to its end.
+    pub fn run(&mut self) {
+        self.at(0, Event::Input(Input::Answered));
+        for (per_second, sound) in
+            [(self.behaviour.cough_per_s, Sound::Noise), (self.behaviour.elsewhere_per_s, Sound::Elsewhere)]
+        {
+            let mut at = 0.0;
+            while per_second > 0.0 && at < LONGEST_MS as f64 {
+                at += -1000.0 / per_second * self.rng.between(1e-9, 1.0).ln();
+                self.at(at as u64, Event::Over(sound, false));
+            }
+        }
+        while !self.agent.has_ended() && self.now < LONGEST_MS {
+            let deadline = self.agent.deadline().map(|at| at.ms());
+            let next = self.events.first_key_value().map(|((at, _), _)| *at);
+            match (next, deadline) {
+                (Some(next), Some(deadline)) if deadline < next => self.deadline(deadline),
+                (Some(_), _) => {
+                    if let Some(((at, _), event)) = self.events.pop_first() {
+                        self.now = at;
+                        self.happen(event);
+                    }
+                }
+                (None, Some(deadline)) => self.deadline(deadline),
+                (None, None) => return,
+            }
+        }
+    }
+
+    fn deadline(&mut self, at: u64) {
+        // Deadlines in samples are not always whole milliseconds.
+        self.now = self.now.max(at) + 1;
+        self.tell(Input::Deadline);
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.agent.handle(MediaTime::from_ms(self.now), input);
+        while let Some(action) = self.agent.poll() {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Say { utterance, text } => {
+                self.log.lines += 1;
+                let known = self.prepared.remove(&utterance);
+                self.log.lines_ready +=
+                    u64::from(known && self.ready.contains(&utterance) || self.cached.contains(&text));
+                if !known {
+                    self.synthesise(utterance, &text);
+                }
+                self.queue.push_back(Waiting { utterance, ms: self.length(&text) });
+                self.at(self.now, Event::Tick);
+            }
+            Action::SayFirst { utterance, text } => {
+                self.synthesise(utterance, &text);
+                self.queue.push_front(Waiting { utterance, ms: self.length(&text) });
+                self.at(self.now, Event::Tick);
+            }
+            Action::Prepare { utterance, text } => {
+                self.prepared.insert(utterance);
+                self.synthesise(utterance, &text);
+            }
+            Action::Discard { utterance } => {
+                self.prepared.remove(&utterance);
+                self.ready.remove(&utterance);
+            }
+            Action::StopSpeaking => self.stop(),
+            Action::Duck => self.log.ducked.push((self.now, true)),
+            Action::Unduck => self.log.ducked.push((self.now, false)),
+            Action::Flush => {
+                let spread = -self.behaviour.final_delay_ms * self.rng.between(1e-9, 1.0).ln();
+                let covers = self.now;
+                self.at(self.now + 20 + spread as u64, Event::Final { covers });
+            }
+            Action::FinishUtterance => self.ears.finish(self.now),
+            Action::Ask { ask, request } => {
+                self.thinking.insert(ask);
+                let at = self.now + self.setup.model_ms;
+                self.at(at, Event::Input(Input::Reply { ask, reply: Reply::Delta(request.template) }));
+                self.at(at + 1, Event::Input(Input::Reply { ask, reply: Reply::Done }));
+            }
+            Action::CancelAsk { ask } => {
+                self.thinking.remove(&ask);
+            }
+            Action::HangUp(_) => self.log.hung_up = true,
+            Action::Expect(_) | Action::SendDtmf(_) | Action::Transfer { .. } | Action::Report(_) => {}
+        }
+    }
+
+    fn length(&self, text: &str) -> u64 {
+        let per_char = if self.corpus.unspaced { 190 } else { 62 };
+        text.chars().count() as u64 * per_char
+    }
+
+    fn synthesise(&mut self, utterance: UtteranceId, text: &str) {
+        let takes = if self.cached.contains(text) { CACHED_MS } else { SYNTHESIS_MS };
+        self.at(self.now + takes, Event::Ready(utterance));
+    }
+
+    fn stop(&mut self) {
+        self.queue.clear();
+        if let Some(Playing { utterance, began }) = self.playing.take() {
+            // The media thread looks at the epoch at its next tick.
+            let at = self.now.div_ceil(FRAME_MS) * FRAME_MS;
+            self.log.agent.push(Voiced { span: (began, at), cut: true });
+            let played = (at - began) * SAMPLES_PER_MS;
+            let cut = PlayoutEvent::Cut { utterance, played, at: MediaTime::from_ms(at) };
+            self.at(at, Event::Input(Input::Playout(cut)));
+        }
+    }
+
+    fn tick(&mut self) {
+        let Some(front) = self.queue.front() else { return };
+        if self.playing.is_some() || !self.ready.contains(&front.utterance) {
+            return;
+        }
+        let grid = self.now.div_ceil(FRAME_MS) * FRAME_MS;
+        if grid > self.now {
+            return self.at(grid, Event::Tick);
+        }
+        let Some(Waiting { utterance, ms }) = self.queue.pop_front() else { return };
+        self.playing = Some(Playing { utterance, began: self.now });
+        self.at(self.now + ms, Event::Ended(utterance));
+        self.remark(ms);
+        self.tell(Input::Playout(PlayoutEvent::Started { utterance, at: MediaTime::from_ms(self.now) }));
+    }
+
+    /// What a caller may do while this line is said.
+    fn remark(&mut self, ms: u64) {
+        if ms < 1_200 {
+            return;
+        }
+        for (chance, sound) in
+            [(self.behaviour.backchannel, Sound::Backchannel), (self.behaviour.interruption, Sound::Turn)]
+        {
+            if self.rng.chance(100.0 * chance) {
+                let at = self.now + (ms as f64 * self.rng.between(0.2, 0.85)) as u64;
+                return self.at(at, Event::Over(sound, true));
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Input(input) => {
+                if let Input::Reply { ask, reply } = &input {
+                    if !self.thinking.contains(ask) {
+                        return;
+                    }
+                    if *reply == Reply::Done {
+                        self.thinking.remove(ask);
+                    }
+                }
+                self.tell(input);
+            }
+            Event::Sensed(Sensed::Edge(edge)) => self.tell(Input::Speech(edge)),
+            Event::Sensed(Sensed::Cue(cue)) => self.tell(Input::Cue(cue)),
+            Event::Sensed(Sensed::Words { covers }) => self.heard(HypothesisKind::Partial, covers),
+            Event::Final { covers } => self.heard(HypothesisKind::Final, covers),
+            Event::Ready(utterance) => {
+                self.ready.insert(utterance);
+                self.tell(Input::LineReady { utterance, total_samples: None });
+                self.tick();
+            }
+            Event::Tick => self.tick(),
+            Event::Ended(utterance) => {
+                if self.playing.as_ref().is_none_or(|playing| playing.utterance != utterance) {
+                    return;
+                }
+                if let Some(Playing { began, .. }) = self.playing.take() {
+                    self.log.agent.push(Voiced { span: (began, self.now), cut: false });
+                }
+                self.tell(Input::Playout(PlayoutEvent::Finished { utterance, at: MediaTime::from_ms(self.now) }));
+                self.tick();
+                if self.queue.is_empty() && self.playing.is_none() && !self.rng.chance(100.0 * self.behaviour.silence) {
+                    let after = 380.0 * (0.4 * normal(&mut self.rng)).exp();
+                    self.at(self.now + after as u64, Event::Answer);
+                }
+            }
+            Event::Answer => {
+                let quiet = self.queue.is_empty() && self.playing.is_none() && self.thinking.is_empty();
+                if quiet && self.now >= self.busy && !self.agent.has_ended() {
+                    let state = self.agent.state_name().to_owned();
+                    let utterance = pick(&mut self.rng, self.corpus.list(&state)).to_owned();
+                    let kind = kind_of(&state);
+                    let stretches = self.caller.speak(&utterance, kind, self.behaviour, self.corpus, &mut self.rng);
+                    self.speak(stretches, Sound::Turn);
+                }
+            }
+            Event::Over(sound, over) => {
+                if self.now >= self.busy && (!over || self.playing.is_some()) {
+                    self.interject(sound);
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, kind: HypothesisKind, covers: u64) {
+        let hypothesis = self.ears.hypothesis(kind, covers, self.corpus.unspaced);
+        self.tell(Input::Heard(hypothesis));
+    }
+
+    fn interject(&mut self, sound: Sound) {
+        let list = match sound {
+            Sound::Turn => "interrupt",
+            Sound::Backchannel => "backchannel",
+            Sound::Elsewhere => "elsewhere",
+            Sound::Noise => {
+                let ms = self.rng.between(120.0, 320.0) as u64;
+                let noise = Stretch {
+                    words: vec![(String::new(), ms)],
+                    after: After::End,
+                    pitch_fall_st: None,
+                    lengthening: 1.0,
+                };
+                return self.speak(vec![noise], sound);
+            }
+        };
+        let words = pick(&mut self.rng, self.corpus.list(list)).to_owned();
+        let mut stretches = self.caller.speak(&words, AnswerKind::Choice, self.behaviour, self.corpus, &mut self.rng);
+        if sound != Sound::Turn {
+            // In one breath.
+            let words = stretches.into_iter().flat_map(|stretch| stretch.words).collect();
+            stretches = vec![Stretch { words, after: After::End, pitch_fall_st: None, lengthening: 1.0 }];
+        }
+        self.speak(stretches, sound);
+    }
+
+    fn speak(&mut self, stretches: Vec<Stretch>, sound: Sound) {
+        let over = self.playing.is_some();
+        let (sensed, end) =
+            self.ears.hear(self.now, &stretches, sound, over, (self.behaviour, self.corpus), &mut self.rng);
+        for (at, sensed) in sensed {
+            self.at(at, Event::Sensed(sensed));
+        }
+        self.busy = end + 200;
+        let mut from = self.now;
+        let mut spans = Vec::with_capacity(stretches.len());
+        for stretch in &stretches {
+            let to = from + stretch.ms();
+            spans.push(((from, to), stretch.after));
+            from = to + if let After::Hold { ms, .. } = stretch.after { ms } else { 0 };
+        }
+        self.log.turns.push(Spoken { sound, over, stretches: spans });
+    }
+}
