@@ -23,8 +23,8 @@ pub struct TurnConfig {
     /// How the end of a turn is found.
     pub endpointing: Endpointing,
     /// What a moment of the caller's time is worth against cutting a caller off, per second: more answers sooner and cuts
-    /// off more callers. 0.1 to 2 is the useful range.
-    pub eagerness: f64,
+    /// off more callers. 0.1 to 2 is the useful range. None: as in [`PauseCurve::usual_eagerness`](crate::speech::PauseCurve).
+    pub eagerness: Option<f64>,
     /// No wait is shorter: the final answer of the recogniser takes that long.
     pub shortest_wait_ms: u64,
     /// No wait is longer.
@@ -74,6 +74,8 @@ pub struct TurnConfig {
     pub no_input_ms: u64,
     /// Wait for the next key of several, unless the flow says otherwise.
     pub key_gap_ms: u64,
+    /// Silence after spoken digits that are too few until it asks again. The wait within a number comes before it.
+    pub digits_gap_ms: u64,
     /// Below this confidence, 0 to 1, words count as not understood, unless the flow says otherwise.
     pub min_confidence: f32,
     /// Time for the language model's first sentence; then the flow's ready answer is said.
@@ -96,7 +98,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             endpointing: Endpointing::Adaptive,
-            eagerness: 0.4,
+            eagerness: None,
             shortest_wait_ms: 220,
             longest_wait_ms: 1_600,
             wait_yes_no_ms: 400,
@@ -121,6 +123,7 @@ impl Default for TurnConfig {
             max_caller_turn_ms: 30_000,
             no_input_ms: 6_000,
             key_gap_ms: 2_500,
+            digits_gap_ms: 1_200,
             min_confidence: 0.3,
             first_sentence_ms: 4_000,
             answer_ms: 10_000,

@@ -15,15 +15,18 @@ const FILLER_EVERY: u32 = 4;
 /// An answer of which nothing was heard yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Promise {
-    /// When something must be heard.
+    /// When something must be heard, where that is up to the language model.
     by: MediaTime,
+    /// The same where a line is being synthesised: that deserves a little time of its own after a long wait.
+    spoken_by: MediaTime,
 }
 
 impl Agent {
-    /// The caller's turn ended with speech until `ended`, and is being answered.
-    pub(super) fn promise(&mut self, ended: MediaTime) {
+    /// The caller's turn ended with speech until `ended`, and is being answered from now on.
+    pub(super) fn promise(&mut self, at: MediaTime, ended: MediaTime) {
         self.answers = self.answers.saturating_add(1);
-        self.promise = Some(Promise { by: ended.plus_ms(self.config.answer_by_ms) });
+        let by = ended.plus_ms(self.config.answer_by_ms);
+        self.promise = Some(Promise { by: by.max(at.plus_ms(60)), spoken_by: by.max(at.plus_ms(250)) });
     }
 
     /// Something was heard, or nothing will be.
@@ -37,8 +40,8 @@ impl Agent {
             Phase::Talking(talking) => talking.question.as_ref().is_some_and(|question| question.said == 0),
             _ => false,
         };
-        let promise = self.promise.filter(|_| waits && !self.lines.any() || self.lines.unready())?;
-        Some(promise.by)
+        let promise = self.promise?;
+        if self.lines.any() { self.lines.unready().then_some(promise.spoken_by) } else { waits.then_some(promise.by) }
     }
 
     /// Takes the cheaper path where that is due.

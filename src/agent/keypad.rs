@@ -28,6 +28,7 @@ impl Agent {
         }
         pressed.keys.push(key);
         pressed.last = at;
+        pressed.spoken = false;
         if protected {
             pressed.waiting.push(key);
         } else {
@@ -80,7 +81,7 @@ impl Agent {
         let waiting = std::mem::take(&mut talking.keys.waiting);
         let mut pressed = std::mem::take(&mut talking.keys);
         pressed.keys.truncate(pressed.keys.len() - waiting.len().min(pressed.keys.len()));
-        talking.keys = Pressed { keys: waiting.clone(), first: at, last: at, waiting };
+        talking.keys = Pressed { keys: waiting.clone(), first: at, last: at, spoken: false, waiting };
         if !pressed.keys.is_empty() {
             self.report(AgentEvent::Turn(TurnRecord {
                 speaker: Speaker::Caller,

@@ -2,18 +2,16 @@
 
 use super::bounded::bounded;
 use super::conversation::Agent;
-use super::dialogue::{is_backchannel, says_nothing};
+use super::dialogue::{is_assent, is_backchannel, is_short, says_nothing};
 use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
 use super::turn::{CallerTurn, Voice, continues, decide_at, wait_ms};
 use super::{Action, AgentEvent};
 use crate::audio::MediaTime;
 use crate::record::{Speaker, Stage, TurnLatency, TurnRecord};
-use crate::speech::{Hypothesis, HypothesisKind, Role, SpeechEdge};
+use crate::speech::{AnswerKind, Hypothesis, HypothesisKind, Role, SpeechEdge};
 
 /// How often in a row a line cut by mere noise is begun again.
 const MAX_BEGUN_AGAIN: u32 = 2;
-/// A question of which so much was heard can be answered.
-const HEARD_ENOUGH: f64 = 0.6;
 /// Most bytes kept of what is said over a line that may not be interrupted.
 const MAX_HELD: usize = 2_000;
 
@@ -22,7 +20,7 @@ impl Agent {
         if self.deaf || self.phase == Phase::Waiting {
             return;
         }
-        self.hearing.edge(edge);
+        self.hearing.edge(edge, self.lines.any());
         match edge {
             SpeechEdge::Started { onset } => {
                 self.forget_overlap();
@@ -107,6 +105,7 @@ impl Agent {
     /// decided too early, the decision is taken back.
     pub(super) fn interrupted(&mut self, at: MediaTime, onset: MediaTime) {
         self.hearing.set_interrupted_agent();
+        self.hearing.set_hummed(false);
         if let Phase::Leaving(leaving) = &self.phase {
             let talking = Talking {
                 decided: leaving.decided.clone(),
@@ -215,8 +214,10 @@ impl Agent {
     /// Answers a turn, or lets it pass where it was no more than a sound over the agent's line.
     pub(super) fn respond(&mut self, at: MediaTime, turn: CallerTurn, wait: u64) {
         let Phase::Talking(talking) = &mut self.phase else { return };
-        if is_backchannel(&turn.text) && self.lines.any() && self.lines.asking(at, HEARD_ENOUGH) {
-            // "Mm-hm" into a question that has not been put yet answers nothing.
+        let hummed = is_backchannel(&turn.text) || turn.hummed && is_short(&turn.text);
+        let yes_no = self.dialogue.kind() == AnswerKind::YesNo && self.dialogue.asked();
+        if hummed && turn.over && !(yes_no && is_assent(&turn.text) && !turn.hummed) {
+            // "Mm-hm" over the agent's voice answers nothing; "yes" over a yes-or-no question does.
             return;
         }
         let turn_text = FirstHalf { text: turn.text, confidence: turn.confidence };
@@ -247,10 +248,11 @@ impl Agent {
         let Phase::Talking(talking) = &mut self.phase else { return };
         talking.begun_again = 0;
         talking.interrupted_end = None;
-        talking.keys.last = at;
+        talking.keys.last = turn.ended;
+        talking.keys.spoken = true;
         talking.decided =
             Some(Decided { at, ended: turn.ended, turn: heard, before, answer: None, answer_began: None });
-        self.promise(turn.ended);
+        self.promise(at, turn.ended);
         self.tally.answers += 1;
         self.answering = true;
         let latency = TurnLatency {
@@ -260,6 +262,10 @@ impl Agent {
             ..TurnLatency::default()
         };
         self.apply(at, response, Some(latency));
+        if !self.lines.any() && !self.thinking() {
+            // Nothing is said to that: there are more digits to come.
+            self.promise_kept();
+        }
     }
 
     /// Says again what was cut for nothing. Returns whether there was anything.
@@ -275,6 +281,8 @@ impl Agent {
                 confidence: first.confidence,
                 interrupted_agent: false,
                 echo: false,
+                over: false,
+                hummed: false,
             };
             self.respond(at, turn, 0);
             return true;
@@ -321,6 +329,8 @@ fn joined(first: CallerTurn, second: CallerTurn) -> CallerTurn {
         confidence,
         interrupted_agent: second.interrupted_agent,
         echo: false,
+        over: second.over,
+        hummed: second.hummed,
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::Action;
 use super::conversation::Agent;
-use super::dialogue::{is_backchannel, says_nothing};
+use super::dialogue::{is_backchannel, is_short, says_nothing};
 use super::turn::continues;
 use crate::audio::MediaTime;
 use crate::record::Stage;
@@ -19,6 +19,8 @@ use crate::speech::OverlapCue;
 const ECHO: f32 = 0.5;
 /// From here on it sounds like a backchannel.
 const BACKCHANNEL: f32 = 0.5;
+/// From here on one short word is taken for misheard.
+const SURELY_BACKCHANNEL: f32 = 0.6;
 /// Below this it is plainly none, so that nothing more needs to be waited for.
 const PLAINLY_NONE: f32 = 0.2;
 
@@ -78,17 +80,21 @@ impl Agent {
                 && cue.backchannel < PLAINLY_NONE
                 && cue.covers >= onset.plus_ms(self.config.barge_in_ms * 3 / 4)
         });
-        let heard = self.said_over();
-        if plain || heard.is_some_and(|backchannel| !backchannel) {
+        if plain || self.said_over(overlap) == Some(false) {
             return onset.plus_ms(self.config.duck_ms);
         }
         onset.plus_ms(self.config.barge_in_ms)
     }
 
-    /// What was said over the agent's voice so far: none without words, else whether they are mere backchannels.
-    fn said_over(&self) -> Option<bool> {
-        let text = self.hearing.text();
-        (!text.trim().is_empty() && (is_backchannel(text) || !says_nothing(text))).then(|| is_backchannel(text))
+    /// What was said over the agent's voice so far: none without words, else whether they are mere backchannels. One short
+    /// word may be misheard: where the voice speaks against it, the voice is believed.
+    fn said_over(&self, overlap: &Overlap) -> Option<bool> {
+        let text = self.hearing.text().trim();
+        if text.is_empty() {
+            return None;
+        }
+        let hums = overlap.cue.is_some_and(|cue| cue.backchannel >= SURELY_BACKCHANNEL);
+        (is_backchannel(text) || !says_nothing(text)).then(|| is_backchannel(text) || hums && is_short(text))
     }
 
     /// The speech goes on with a turn that was decided too early.
@@ -124,13 +130,14 @@ impl Agent {
                 self.loud_again(at);
                 return true;
             }
-            let alike = match (self.said_over(), overlap.cue) {
+            let alike = match (self.said_over(&overlap), overlap.cue) {
                 (Some(backchannel), _) => backchannel,
                 (None, Some(cue)) => cue.backchannel >= BACKCHANNEL,
                 (None, None) => false,
             };
             if alike && !overlap.spared {
                 overlap.spared = true;
+                self.hearing.set_hummed(true);
                 self.overlap = Some(overlap);
                 self.loud_again(at);
                 return true;
@@ -143,13 +150,11 @@ impl Agent {
 
     /// The overlap was no interruption, or is over: full volume again.
     fn loud_again(&mut self, at: MediaTime) {
-        match &mut self.overlap {
-            Some(overlap) if overlap.ducked => {
-                overlap.ducked = false;
-                self.out.push_back(Action::Unduck);
-                self.note(at, Stage::Unducked);
-            }
-            _ => self.overlap = None,
+        if let Some(overlap) = &mut self.overlap
+            && std::mem::take(&mut overlap.ducked)
+        {
+            self.out.push_back(Action::Unduck);
+            self.note(at, Stage::Unducked);
         }
     }
 

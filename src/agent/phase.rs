@@ -73,6 +73,8 @@ pub(crate) struct Pressed {
     pub first: MediaTime,
     /// The last one, or the last spoken digits.
     pub last: MediaTime,
+    /// The last of them were spoken, not pressed.
+    pub spoken: bool,
     /// Keys that came while the agent could not be interrupted.
     pub waiting: String,
 }

@@ -52,7 +52,8 @@ impl Agent {
             return None;
         }
         if self.dialogue.entering() {
-            let gap_ms = self.dialogue.key_gap_ms().unwrap_or(self.config.key_gap_ms);
+            let usual = if talking.keys.spoken { self.config.digits_gap_ms } else { self.config.key_gap_ms };
+            let gap_ms = self.dialogue.key_gap_ms().unwrap_or(usual);
             return Some((talking.keys.last.plus_ms(gap_ms), Due::Entry));
         }
         if let Some((_, wait_ms)) = &talking.unless_key {
@@ -351,6 +352,8 @@ impl Agent {
 
     /// The call is over: reports the turns that are still open.
     pub(super) fn close(&mut self, at: MediaTime) {
+        // What was done ahead ends with the call.
+        self.ahead = None;
         self.lines.stop(at, &self.config);
         while let Some(record) = self.lines.unconfirmed(MediaTime::from_samples(u64::MAX)) {
             self.record(record);

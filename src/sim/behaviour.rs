@@ -15,11 +15,16 @@ pub struct Behaviour {
     /// Callers pause longer and shorter by this factor: standard deviation of its logarithm. Assumption; the pauses
     /// themselves follow [`PauseCurve`](crate::speech::PauseCurve).
     pub pause_spread: f64,
+    /// Callers hesitate more and less often by this factor: standard deviation of its logarithm. People differ widely in it
+    /// (Bortfeld et al., Language and Speech 44, 2001); the number is an assumption.
+    pub hesitation_spread: f64,
     /// A filler ("um", 嗯) before or after a pause in the middle of a sentence. Assumption.
     pub filler: f64,
     /// The last word before the end of a turn is longer by this factor; before a pause where what was said could be all by
     /// its square root (Gravano and Hirschberg 2011 find final lengthening at both).
     pub final_lengthening: f64,
+    /// How well it can be measured: standard deviation of the logarithm of the measured length. Assumption.
+    pub lengthening_noise: f64,
     /// Fall of the pitch before the end of a turn, before a pause where what was said could be all, before another pause;
     /// in semitones, with the standard deviation of each. Assumption: overlapping on purpose (d' of 0.5 and 1.1).
     pub pitch_fall_st: ([f64; 3], f64),
@@ -61,8 +66,10 @@ impl Behaviour {
             word_ms: if language.starts_with("zh") { 200.0 } else { 290.0 },
             rate_spread: 0.15,
             pause_spread: 0.25,
+            hesitation_spread: 0.6,
             filler: 0.3,
             final_lengthening: 1.35,
+            lengthening_noise: 0.25,
             pitch_fall_st: ([3.4, 2.2, 0.8], 2.4),
             pitch_known: 0.8,
             onset_delay_ms: 80,
@@ -84,9 +91,9 @@ impl Behaviour {
     /// knows how many digits a number has takes its first half for all, so that the others make up for it: 35 to 40 % over all.
     pub fn complete_share(kind: AnswerKind) -> f64 {
         match kind {
-            AnswerKind::Number => 0.08,
+            AnswerKind::Number => 0.06,
             AnswerKind::Name => 0.35,
-            AnswerKind::YesNo | AnswerKind::Choice | AnswerKind::Open => 0.53,
+            AnswerKind::YesNo | AnswerKind::Choice | AnswerKind::Open => 0.48,
         }
     }
 

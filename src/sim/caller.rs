@@ -43,6 +43,7 @@ impl Stretch {
 pub(super) struct Caller {
     word_ms: f64,
     pause_scale: f64,
+    hesitation: f64,
     curve: PauseCurve,
 }
 
@@ -61,6 +62,8 @@ impl Caller {
         Self {
             word_ms: behaviour.word_ms * (behaviour.rate_spread * normal(rng)).exp(),
             pause_scale: (behaviour.pause_spread * normal(rng)).exp(),
+            // Of mean 1.
+            hesitation: (behaviour.hesitation_spread * normal(rng) - 0.5 * behaviour.hesitation_spread.powi(2)).exp(),
             curve: PauseCurve::of(language),
         }
     }
@@ -85,7 +88,7 @@ impl Caller {
         corpus: &Corpus,
         rng: &mut Dice,
     ) -> Vec<Stretch> {
-        let chances = corpus.chances(kind);
+        let chances = corpus.chances(kind).times(self.hesitation);
         let places = utterance.split_whitespace().filter(|token| !matches!(*token, "/" | "~")).count();
         let anywhere = chances.anywhere / places.max(1) as f64;
         let mut stretches = Vec::new();
@@ -144,6 +147,13 @@ impl Caller {
         }
     }
 
+    /// Words without a pause in them, not meant as a turn.
+    pub fn in_one_breath(&self, text: &str, corpus: &Corpus, rng: &mut Dice) -> Stretch {
+        let words =
+            text.split_whitespace().map(|word| (word.to_owned(), self.word(word, corpus.unspaced, rng))).collect();
+        Stretch { words, after: After::End, pitch_fall_st: None, lengthening: 1.0 }
+    }
+
     fn stretch(&self, mut words: Vec<(String, u64)>, after: After, behaviour: &Behaviour, rng: &mut Dice) -> Stretch {
         let (means, spread) = behaviour.pitch_fall_st;
         let (mean, longer) = match after {
@@ -156,6 +166,7 @@ impl Caller {
             *ms = (*ms as f64 * lengthening) as u64;
         }
         let pitch_fall_st = rng.chance(100.0 * behaviour.pitch_known).then(|| (mean + spread * normal(rng)) as f32);
-        Stretch { words, after, pitch_fall_st, lengthening: lengthening as f32 }
+        let measured = lengthening * (behaviour.lengthening_noise * normal(rng)).exp();
+        Stretch { words, after, pitch_fall_st, lengthening: measured as f32 }
     }
 }

@@ -30,6 +30,18 @@ pub(super) struct Chances {
     pub afterthought: f64,
 }
 
+impl Chances {
+    /// Those of a caller who hesitates so much more often than others.
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            complete: (self.complete * factor).min(0.97),
+            middle: (self.middle * factor).min(0.97),
+            anywhere: self.anywhere * factor,
+            afterthought: (self.afterthought * factor).min(0.97),
+        }
+    }
+}
+
 /// The kind of answer that a state of the flow asks for.
 pub(super) fn kind_of(state: &str) -> AnswerKind {
     match state {

@@ -126,16 +126,28 @@ impl Ears {
 }
 
 /// What a word is heard as: nothing, another one, one too much.
+///
+/// A digit is heard as another digit: where a number is asked for, the recogniser expects little else.
 fn misheard(word: &str, behaviour: &Behaviour, corpus: &Corpus, rng: &mut Dice) -> Vec<String> {
     let [other, lost, extra] = behaviour.word_errors;
     let draw: f64 = rng.unit();
-    let wrong = || corpus.list("misheard");
+    let digits = corpus.list("digits");
+    let is_digit = digits.iter().any(|digit| digit == word);
+    // Short words are what is misheard most; the rest can be anything that is ever said.
+    let wrong = |rng: &mut Dice| match () {
+        () if is_digit => pick(rng, digits).to_owned(),
+        () if rng.chance(50.0) => pick(rng, corpus.list("misheard")).to_owned(),
+        () => {
+            let words: Vec<String> = pick(rng, corpus.list("use")).split_whitespace().map(str::to_owned).collect();
+            pick(rng, &words).trim_matches(['/', '~']).to_owned()
+        }
+    };
     if draw < lost {
         Vec::new()
     } else if draw < lost + other {
-        vec![pick(rng, wrong()).to_owned()]
+        vec![wrong(rng)]
     } else if draw < lost + other + extra {
-        vec![word.to_owned(), pick(rng, wrong()).to_owned()]
+        vec![word.to_owned(), wrong(rng)]
     } else {
         vec![word.to_owned()]
     }

@@ -351,12 +351,11 @@ impl<'a> Stage<'a> {
             }
         };
         let words = pick(&mut self.rng, self.corpus.list(list)).to_owned();
-        let mut stretches = self.caller.speak(&words, AnswerKind::Choice, self.behaviour, self.corpus, &mut self.rng);
-        if sound != Sound::Turn {
-            // In one breath.
-            let words = stretches.into_iter().flat_map(|stretch| stretch.words).collect();
-            stretches = vec![Stretch { words, after: After::End, pitch_fall_st: None, lengthening: 1.0 }];
-        }
+        let stretches = if sound == Sound::Turn {
+            self.caller.speak(&words, AnswerKind::Choice, self.behaviour, self.corpus, &mut self.rng)
+        } else {
+            vec![self.caller.in_one_breath(&words, self.corpus, &mut self.rng)]
+        };
         self.speak(stretches, sound);
     }
 

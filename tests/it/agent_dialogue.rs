@@ -35,7 +35,7 @@ phrases = ["no"]
 goto = "number"
 "##;
 
-const MODEL: &str = r#"
+pub const MODEL: &str = r#"
 name = "model"
 start = "hello"
 [variables]

@@ -120,7 +120,7 @@ fn variables_come_from_the_lead_the_invite_or_the_flow() {
     assert_eq!(flow.variables()[1].header.as_deref(), Some("X-Firm"));
     let lines = flow.fixed_lines(&values);
     assert_eq!(
-        lines,
+        lines[..2],
         ["Sorry.", "Will Ann of Smith& Co at ten come?"],
         "what can be rendered ahead, the fallback first"
     );

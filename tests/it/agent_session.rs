@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tipring::agent::{Action, Agent, AgentEvent, Floor, Flow, Input, TurnConfig};
+use tipring::agent::{Action, Agent, AgentEvent, Endpointing, Floor, Flow, Input, TurnConfig};
 use tipring::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
 use tipring::record::{EndReason, Speaker, TurnRecord};
 use tipring::speech::{Expectation, Hypothesis, HypothesisKind, Reply, SpeechEdge};
@@ -49,6 +49,10 @@ pub fn times() -> TurnConfig {
         wait_open_ms: 600,
         flush_ms: 160,
         barge_in_ms: 240,
+        endpointing: Endpointing::Fixed,
+        first_sentence_ms: 2_500,
+        work_ahead: false,
+        answer_by_ms: 60_000,
         ..TurnConfig::default()
     }
 }
@@ -70,7 +74,14 @@ pub struct Session {
     confidence: f32,
     utterance_from: MediaTime,
     queue: VecDeque<(UtteranceId, u64)>,
+    /// Synthesised and held back.
+    prepared: Vec<UtteranceId>,
     playing: Option<Playing>,
+}
+
+/// The length of a line.
+fn samples(text: &str) -> u64 {
+    text.chars().count() as u64 * CHAR_MS * SAMPLES_PER_MS
 }
 
 pub fn ms(ms: u64) -> MediaTime {
@@ -102,6 +113,7 @@ impl Session {
             confidence: 0.9,
             utterance_from: MediaTime::ZERO,
             queue: VecDeque::new(),
+            prepared: Vec::new(),
             playing: None,
         };
         session.at(0, Input::Answered);
@@ -253,7 +265,30 @@ impl Session {
     fn drain(&mut self) {
         while let Some(action) = self.agent.poll() {
             match &action {
-                Action::Say { utterance, text } => self.say(*utterance, text),
+                Action::Say { utterance, text } => {
+                    let known = self.prepared.iter().position(|prepared| prepared == utterance);
+                    match known {
+                        // It was synthesised before.
+                        Some(index) => {
+                            self.prepared.swap_remove(index);
+                            self.queue.push_back((*utterance, samples(text)));
+                            let ready = Some(samples(text));
+                            self.schedule(self.now, Input::LineReady { utterance: *utterance, total_samples: ready });
+                        }
+                        None => self.say(*utterance, text),
+                    }
+                }
+                Action::SayFirst { utterance, text } => {
+                    self.queue.push_front((*utterance, samples(text)));
+                    let ready = Input::LineReady { utterance: *utterance, total_samples: Some(samples(text)) };
+                    self.schedule(self.now, ready);
+                }
+                Action::Prepare { utterance, text } => {
+                    self.prepared.push(*utterance);
+                    let ready = Input::LineReady { utterance: *utterance, total_samples: Some(samples(text)) };
+                    self.schedule(self.now.plus_ms(TTS_MS), ready);
+                }
+                Action::Discard { utterance } => self.prepared.retain(|prepared| prepared != utterance),
                 Action::StopSpeaking => self.stop(),
                 Action::Flush if !self.faults.no_final => {
                     let heard = Hypothesis {
@@ -287,9 +322,8 @@ impl Session {
         if self.faults.unspeakable.is_some_and(|part| text.contains(part)) {
             return self.schedule(at, Input::LineFailed { utterance });
         }
-        let samples = text.chars().count() as u64 * CHAR_MS * SAMPLES_PER_MS;
-        self.queue.push_back((utterance, samples));
-        self.schedule(at, Input::LineReady { utterance, total_samples: Some(samples) });
+        self.queue.push_back((utterance, samples(text)));
+        self.schedule(at, Input::LineReady { utterance, total_samples: Some(samples(text)) });
     }
 
     fn stop(&mut self) {
@@ -308,7 +342,7 @@ impl Session {
     /// What the agent set out to say, with the times.
     pub fn said(&self) -> Vec<(u64, &str)> {
         let said = self.actions.iter().filter_map(|(at, action)| match action {
-            Action::Say { text, .. } => Some((at.ms(), text.as_str())),
+            Action::Say { text, .. } | Action::SayFirst { text, .. } => Some((at.ms(), text.as_str())),
             _ => None,
         });
         said.collect()

@@ -1,5 +1,6 @@
 //! The one integration-test binary.
 
+mod agent_ahead;
 mod agent_dialogue;
 mod agent_flows;
 mod agent_random;

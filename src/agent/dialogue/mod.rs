@@ -22,4 +22,4 @@ pub(crate) use policy::Dialogue;
 pub(crate) use prompt::request;
 pub(crate) use response::{End, Keys, Response, Task};
 pub(crate) use sentence::Sentences;
-pub(crate) use words::{is_backchannel, says_nothing};
+pub(crate) use words::{is_assent, is_backchannel, is_short, says_nothing};

@@ -7,16 +7,14 @@ pub(crate) const MAX_WORDS: usize = 80;
 /// Sounds that mean nothing.
 const FILLERS: [&str; 8] = ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm"];
 
-/// What people say to show that they listen; each token of it.
-const BACKCHANNELS: [&str; 22] = [
-    "uh", "huh", "mm", "mhm", "hm", "hmm", "mmm", "yeah", "yes", "yep", "okay", "ok", "right", "sure", "oh", "ah",
-    "aha", "嗯", "对", "哦", "是", "啊",
-];
-/// The same as phrases of several characters.
-const BACKCHANNEL_PHRASES: [&str; 4] = ["好的", "是的", "对的", "明白"];
+/// Sounds with which people show that they listen; each token of it.
+const HUMS: [&str; 14] = ["uh", "huh", "mm", "mhm", "hm", "hmm", "mmm", "oh", "ah", "aha", "嗯", "哦", "啊", "噢"];
+/// Words with which they do, and which answer a yes-or-no question.
+const ASSENTS: [&str; 13] =
+    ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "对", "是", "好的", "是的", "对的", "明白"];
 
 /// Mandarin endings after which a speaker is not done.
-const OPEN_ENDINGS_ZH: [&str; 44] = [
+const OPEN_ENDINGS_ZH: [&str; 61] = [
     "嗯",
     "呃",
     "那个",
@@ -61,14 +59,38 @@ const OPEN_ENDINGS_ZH: [&str; 44] = [
     "免贵",
     "比",
     "从",
+    "我",
+    "你",
+    "他",
+    "她",
+    "我们",
+    "你们",
+    "很",
+    "太",
+    "最",
+    "又",
+    "再",
+    "只",
+    "能",
+    "会",
+    "想",
+    "为什么",
+    "或",
 ];
 
-/// Words after which a speaker is not done.
-const OPEN_ENDS: [&str; 36] = [
+/// Words after which a speaker is not done: what joins, what stands before a noun, what stands before a verb.
+const OPEN_ENDS: [&str; 62] = [
     "and", "but", "or", "because", "so", "the", "a", "an", "to", "of", "for", "with", "at", "on", "in", "my", "is",
     "if", "when", "that", "like", "from", "about", "am", "are", "was", "can", "could", "would", "will", "um", "uh",
-    "er", "erm", "hmm", "well",
+    "er", "erm", "hmm", "well", "i", "we", "they", "he", "she", "your", "our", "his", "her", "their", "very", "has",
+    "had", "does", "did", "should", "must", "may", "might", "than", "as", "into", "per", "while", "whether", "unless",
 ];
+
+/// Questions that have only just begun: "is there", "does it", "can i".
+const INVERTED: ([&str; 13], [&str; 7]) = (
+    ["is", "are", "do", "does", "did", "can", "could", "will", "would", "should", "have", "has", "was"],
+    ["it", "there", "i", "you", "we", "they", "that"],
+);
 
 const IRREGULAR: [(&str, &str); 9] = [
     ("won't", "will not"),
@@ -114,15 +136,33 @@ const CONTRACTED: [(&str, &str, &str); 22] = [
     ("could", "not", "couldn't"),
 ];
 
+/// What is left of a text without these words.
+fn without(text: &str, listed: &[&str]) -> Vec<String> {
+    let mut left = tokens(text);
+    for phrase in listed {
+        let phrase = tokens(phrase);
+        while let Some(at) = left.windows(phrase.len()).position(|part| part == phrase) {
+            left.drain(at..at + phrase.len());
+        }
+    }
+    left
+}
+
 /// Nothing but sounds and words with which a listener says "go on".
 pub(crate) fn is_backchannel(text: &str) -> bool {
-    let mut rest: String = tokens(text).join(" ");
-    for phrase in BACKCHANNEL_PHRASES {
-        let spaced: Vec<String> = phrase.chars().map(String::from).collect();
-        rest = rest.replace(&spaced.join(" "), " ");
-    }
-    let mut tokens = rest.split_whitespace().peekable();
-    !text.trim().is_empty() && tokens.all(|token| BACKCHANNELS.contains(&token))
+    // Longer ones first: 好的 before 的 is left alone.
+    !text.trim().is_empty() && without(&without(text, &ASSENTS).join(" "), &HUMS).is_empty()
+}
+
+/// A backchannel that would answer a yes-or-no question.
+pub(crate) fn is_assent(text: &str) -> bool {
+    is_backchannel(text) && !without(text, &HUMS).is_empty()
+}
+
+/// One short word, or two characters: so little may be misheard.
+pub(crate) fn is_short(text: &str) -> bool {
+    let text = text.trim();
+    text.chars().count() <= if text.is_ascii() { 6 } else { 2 }
 }
 
 /// The bare tokens: lower case, split at everything that is neither a letter, a digit nor an apostrophe within a word.
@@ -208,7 +248,11 @@ pub(crate) fn says_nothing(text: &str) -> bool {
 /// Whether the last word asks for more.
 pub(crate) fn ends_open(text: &str) -> bool {
     let ending = text.trim_end_matches(|c: char| !c.is_alphanumeric());
-    tokens(text).last().is_some_and(|word| OPEN_ENDS.contains(&word.as_str()))
+    let tokens = tokens(text);
+    let inverted = matches!(tokens.as_slice(), [.., verb, pronoun]
+        if INVERTED.0.contains(&verb.as_str()) && INVERTED.1.contains(&pronoun.as_str()));
+    inverted
+        || tokens.last().is_some_and(|word| OPEN_ENDS.contains(&word.as_str()))
         || OPEN_ENDINGS_ZH.iter().any(|open| ending.ends_with(open))
 }
 
@@ -247,6 +291,29 @@ mod tests {
 
     fn joined(text: &str) -> String {
         words(text).join(" ")
+    }
+
+    #[test]
+    fn backchannels_are_told_from_answers() {
+        for text in ["mm hm", "Uh huh.", "yeah", "okay okay", "oh right", "嗯", "嗯嗯", "好的", "对对", "是的"]
+        {
+            assert!(is_backchannel(text), "{text}");
+        }
+        for text in ["", "no", "yes but", "wait", "不对", "好", "what"] {
+            assert!(!is_backchannel(text), "{text}");
+        }
+        assert!(is_assent("oh yes") && is_assent("对") && !is_assent("mm hm") && !is_assent("嗯"));
+    }
+
+    #[test]
+    fn who_asks_for_more_is_not_done() {
+        for text in ["i would like to", "is there", "how much does it", "because", "我想", "因为", "我用的时候", "那个"]
+        {
+            assert!(ends_open(text), "{text}");
+        }
+        for text in ["yes", "the standard plan", "i live there", "好的", "没有了"] {
+            assert!(!ends_open(text), "{text}");
+        }
     }
 
     #[test]

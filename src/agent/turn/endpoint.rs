@@ -33,45 +33,67 @@ pub(crate) struct Evidence {
     pub kind: AnswerKind,
     /// What was said.
     pub progress: Progress,
+    /// How many words that was.
+    pub words: usize,
     /// How the voice ended.
     pub voice: Option<PauseCue>,
     /// What a turn model says.
     pub model: Option<TurnCue>,
     /// This caller's pauses against those of callers on average.
     pub pace: f64,
+    /// How often this caller pauses within a turn against callers on average.
+    pub hesitation: f64,
 }
 
-/// Log odds that a pause is one within the turn, by what was asked and how far the answer has come, for an answer that
-/// has just begun; fitted on the simulated callers' development half (`tipring simulate turns --fit`).
+/// Log odds that a pause is one within the turn, by what was asked and how far the answer has come. This and the weights
+/// below are a logistic regression on the development half of the simulated callers of both languages (`tipring simulate
+/// turns --half dev`), 51,000 pauses; the other half was not looked at.
 fn prior(kind: AnswerKind, progress: Progress) -> f64 {
+    use AnswerKind::{Choice, Name, Number, Open, YesNo};
     match (progress, kind) {
-        (Progress::Nothing, _) => 0.3,
-        (Progress::Incomplete, _) => 2.2,
-        (Progress::Digits, _) => 2.4,
-        (Progress::Expected, AnswerKind::YesNo) => -1.3,
-        (Progress::Expected, AnswerKind::Choice) => -1.0,
-        (Progress::Expected, AnswerKind::Number) => -1.8,
-        (Progress::Expected, AnswerKind::Name | AnswerKind::Open) => -0.6,
-        (Progress::Words, AnswerKind::YesNo) => 0.0,
-        (Progress::Words, AnswerKind::Choice) => 0.2,
-        (Progress::Words, AnswerKind::Number) => 2.0,
-        (Progress::Words, AnswerKind::Name) => 0.3,
-        (Progress::Words, AnswerKind::Open) => 0.5,
+        (Progress::Digits, _) => 2.35,
+        (Progress::Expected, YesNo) => -0.2,
+        (Progress::Expected, Choice) => 0.25,
+        (Progress::Expected, Number) => -1.85,
+        (Progress::Expected, Name | Open) => 1.27,
+        (Progress::Incomplete, YesNo) => 1.2,
+        (Progress::Incomplete, Choice) => 1.7,
+        (Progress::Incomplete, Number) => 0.9,
+        (Progress::Incomplete, Name) => 1.9,
+        (Progress::Incomplete, Open) => 2.1,
+        (Progress::Nothing, YesNo) => 0.8,
+        (Progress::Nothing, Choice) => 1.0,
+        (Progress::Nothing, Number) => 3.0,
+        (Progress::Nothing, Name | Open) => 2.0,
+        (Progress::Words, YesNo) => 0.4,
+        (Progress::Words, Choice) => 1.25,
+        (Progress::Words, Number) => 2.1,
+        (Progress::Words, Name) => 1.6,
+        (Progress::Words, Open) => 2.35,
     }
 }
 
+/// Log odds for each doubling of the number of words, where they are no whole expected phrase: the longer, the more likely
+/// that it is over.
+const PER_DOUBLING_OF_WORDS: f64 = -0.58;
+/// Log odds for each e-fold that this caller pauses more often than others.
+const PER_HESITATION: f64 = 0.42;
 /// Log odds for each semitone that the pitch fell less than usual.
-const PER_SEMITONE: f64 = 0.3;
+const PER_SEMITONE: f64 = 0.32;
 /// The usual fall before a pause, in semitones.
 const USUAL_FALL_ST: f64 = 2.2;
 /// Log odds for each doubling of the last syllable's length: final lengthening marks an end.
-const PER_DOUBLING: f64 = -0.9;
+const PER_DOUBLING: f64 = -1.5;
 /// How far a turn model is trusted: the share of its own log odds that counts.
 const MODEL_TRUST: f64 = 0.7;
 
 /// The odds that a pause of which this is known is one within the turn.
 pub(crate) fn odds(evidence: &Evidence) -> f64 {
     let mut log_odds = prior(evidence.kind, evidence.progress);
+    if evidence.progress == Progress::Words {
+        log_odds += PER_DOUBLING_OF_WORDS * (evidence.words.clamp(1, 16) as f64).log2();
+    }
+    log_odds += PER_HESITATION * evidence.hesitation.clamp(0.3, 3.0).ln();
     if let Some(voice) = &evidence.voice {
         if let Some(fall) = voice.pitch_fall_st.filter(|fall| fall.is_finite()) {
             log_odds += PER_SEMITONE * (USUAL_FALL_ST - f64::from(fall)).clamp(-5.0, 5.0);
@@ -96,10 +118,11 @@ pub(crate) fn wait_ms(config: &TurnConfig, curve: PauseCurve, evidence: &Evidenc
         Endpointing::Fixed => fixed_wait_ms(config, evidence.kind, evidence.progress),
         Endpointing::Adaptive => {
             let odds = odds(evidence);
+            let eagerness = config.eagerness.unwrap_or_else(|| curve.usual_eagerness());
             let pace = evidence.pace.clamp(0.5, 2.0);
             let worth = |ms: u64| {
                 let seconds = ms as f64 / 1000.0 / pace;
-                odds * curve.density(seconds) / pace > config.eagerness
+                odds * curve.density(seconds) / pace > eagerness
             };
             let (mut wait, longest) = (config.shortest_wait_ms, config.longest_wait_ms.max(config.shortest_wait_ms));
             while wait < longest && worth(wait) {
@@ -145,7 +168,7 @@ mod tests {
     use super::*;
 
     fn evidence(kind: AnswerKind, progress: Progress) -> Evidence {
-        Evidence { kind, progress, pace: 1.0, ..Evidence::default() }
+        Evidence { kind, progress, words: 4, pace: 1.0, hesitation: 1.0, ..Evidence::default() }
     }
 
     #[test]

@@ -33,6 +33,10 @@ struct Open {
     interrupted_agent: bool,
     /// All of it so far is our own echo.
     echo: bool,
+    /// It began while the agent was speaking.
+    over: bool,
+    /// It sounded like a backchannel.
+    hummed: bool,
 }
 
 /// A turn that is over.
@@ -52,6 +56,10 @@ pub(crate) struct CallerTurn {
     pub interrupted_agent: bool,
     /// It is our own echo.
     pub echo: bool,
+    /// It began while the agent was speaking.
+    pub over: bool,
+    /// It sounded like a backchannel.
+    pub hummed: bool,
 }
 
 /// The caller's side of the floor.
@@ -125,11 +133,19 @@ impl Hearing {
 
     /// What is known of the pause, for an answer of this kind.
     pub fn evidence(&self, kind: crate::speech::AnswerKind) -> Evidence {
-        Evidence { kind, progress: self.progress, voice: self.voice, model: self.model, pace: self.pace.factor() }
+        Evidence {
+            kind,
+            progress: self.progress,
+            words: word_count(&self.text),
+            voice: self.voice,
+            model: self.model,
+            pace: self.pace.factor(),
+            hesitation: self.pace.hesitation(),
+        }
     }
 
-    /// Takes an edge: a turn begins, pauses, or goes on.
-    pub fn edge(&mut self, edge: SpeechEdge) {
+    /// Takes an edge: a turn begins, pauses, or goes on. `over`: the agent is speaking.
+    pub fn edge(&mut self, edge: SpeechEdge, over: bool) {
         match edge {
             SpeechEdge::Started { onset } => match &mut self.open {
                 Some(open) => {
@@ -148,8 +164,15 @@ impl Hearing {
                         self.forget_words();
                     }
                     let voice = Voice::Speaking { onset, may_interrupt: true };
-                    self.open =
-                        Some(Open { began: onset, voiced_samples: 0, voice, interrupted_agent: false, echo: false });
+                    self.open = Some(Open {
+                        began: onset,
+                        voiced_samples: 0,
+                        voice,
+                        interrupted_agent: false,
+                        echo: false,
+                        over,
+                        hummed: false,
+                    });
                 }
             },
             SpeechEdge::Paused { last } => {
@@ -232,6 +255,13 @@ impl Hearing {
         }
     }
 
+    /// The speech that goes on now sounds like a backchannel, until it goes on too long for one.
+    pub fn set_hummed(&mut self, hummed: bool) {
+        if let Some(open) = &mut self.open {
+            open.hummed = hummed;
+        }
+    }
+
     /// The speech that goes on now is our own echo.
     pub fn set_echo(&mut self) {
         if let Some(open) = &mut self.open {
@@ -250,6 +280,9 @@ impl Hearing {
     /// interrupt until the next edge.
     pub fn take(&mut self, at: MediaTime) -> Option<CallerTurn> {
         let open = self.open.take()?;
+        if matches!(open.voice, Voice::Paused { .. }) {
+            self.pace.turn_over();
+        }
         let (ended, voiced) = match open.voice {
             Voice::Paused { last, .. } => (last, open.voiced_samples),
             Voice::Speaking { onset, .. } => {
@@ -259,6 +292,8 @@ impl Hearing {
                     voice: Voice::Speaking { onset: at, may_interrupt: false },
                     interrupted_agent: false,
                     echo: open.echo,
+                    over: false,
+                    hummed: false,
                 });
                 (at.max(onset), open.voiced_samples + at.samples().saturating_sub(onset.samples()))
             }
@@ -271,6 +306,8 @@ impl Hearing {
             confidence: self.confidence,
             interrupted_agent: open.interrupted_agent,
             echo: open.echo,
+            over: open.over,
+            hummed: open.hummed,
         };
         self.forget_words();
         self.since = Some(at);
@@ -295,6 +332,11 @@ impl Hearing {
     }
 }
 
+/// Words, or characters where they are not set apart.
+fn word_count(text: &str) -> usize {
+    text.split_whitespace().map(|word| if word.is_ascii() { 1 } else { word.chars().count() }).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,12 +352,12 @@ mod tests {
     #[test]
     fn a_turn_spans_pauses() {
         let mut hearing = Hearing::new(PauseCurve::of("en"));
-        hearing.edge(SpeechEdge::Started { onset: ms(100) });
-        hearing.edge(SpeechEdge::Paused { last: ms(400) });
-        hearing.edge(SpeechEdge::Started { onset: ms(600) });
+        hearing.edge(SpeechEdge::Started { onset: ms(100) }, false);
+        hearing.edge(SpeechEdge::Paused { last: ms(400) }, false);
+        hearing.edge(SpeechEdge::Started { onset: ms(600) }, false);
         assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "yes i", 700)));
         assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Final, "yes i do", 900)));
-        hearing.edge(SpeechEdge::Paused { last: ms(900) });
+        hearing.edge(SpeechEdge::Paused { last: ms(900) }, false);
         let turn = hearing.take(ms(1_200)).unwrap();
         assert_eq!((turn.began, turn.ended, turn.voiced_ms), (ms(100), ms(900), 600));
         assert_eq!(turn.text, "yes i do");
@@ -325,8 +367,8 @@ mod tests {
     #[test]
     fn a_late_hypothesis_is_about_the_turn_before() {
         let mut hearing = Hearing::new(PauseCurve::of("en"));
-        hearing.edge(SpeechEdge::Started { onset: ms(100) });
-        hearing.edge(SpeechEdge::Paused { last: ms(400) });
+        hearing.edge(SpeechEdge::Started { onset: ms(100) }, false);
+        hearing.edge(SpeechEdge::Paused { last: ms(400) }, false);
         hearing.take(ms(800)).unwrap();
         assert!(!hearing.hypothesis(&hypothesis(HypothesisKind::Final, "yes", 600)));
         assert_eq!(hearing.text(), "");
@@ -337,7 +379,7 @@ mod tests {
     fn words_belong_to_the_voice_that_they_cover() {
         let mut hearing = Hearing::new(PauseCurve::of("en"));
         hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "uh", 300));
-        hearing.edge(SpeechEdge::Started { onset: ms(500) });
+        hearing.edge(SpeechEdge::Started { onset: ms(500) }, false);
         assert_eq!(hearing.text(), "", "heard before anybody spoke");
         assert!(hearing.hypothesis(&hypothesis(HypothesisKind::Partial, "yes please", 800)));
         assert!(!hearing.hypothesis(&hypothesis(HypothesisKind::Stable, "yes", 900)));
@@ -347,7 +389,7 @@ mod tests {
     #[test]
     fn a_sound_without_end_is_cut_into_turns_and_interrupts_once() {
         let mut hearing = Hearing::new(PauseCurve::of("en"));
-        hearing.edge(SpeechEdge::Started { onset: ms(0) });
+        hearing.edge(SpeechEdge::Started { onset: ms(0) }, false);
         assert_eq!(hearing.interrupting_since(), Some(ms(0)));
         assert_eq!(hearing.take(ms(30_000)).unwrap().voiced_ms, 30_000);
         assert!(hearing.is_open());

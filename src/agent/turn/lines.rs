@@ -165,15 +165,6 @@ impl Lines {
         self.active.front().is_some_and(|line| line.utterance == utterance && line.started.is_none())
     }
 
-    /// The line that plays puts the state's question, and less than `share` of it was heard.
-    pub fn asking(&self, at: MediaTime, share: f64) -> bool {
-        self.active.front().is_some_and(|line| {
-            let length = length(&line.what.text, line.total_samples) as f64;
-            let heard = line.started.map_or(0, |started| at.samples().saturating_sub(started.samples())) as f64;
-            line.what.question && heard < share * length
-        })
-    }
-
     /// The times of the caller's turn that the next line answers: whoever speaks first answers it.
     pub fn take_latency(&mut self) -> Option<TurnLatency> {
         self.active.front_mut().and_then(|line| line.latency.take())

@@ -1,0 +1,214 @@
+//! Working ahead of the end of a turn, the latency governor, and speech over the agent's voice.
+
+use crate::agent_dialogue::MODEL;
+use crate::agent_session::{Session, ms, times};
+use crate::agent_turns::FLOW;
+use tipring::agent::{Action, AgentEvent, Input, TurnConfig};
+use tipring::record::Stage;
+use tipring::speech::{Cue, OverlapCue, Reply, SpeechEdge};
+
+fn eager() -> TurnConfig {
+    TurnConfig { work_ahead: true, eager_ms: 150, flush_ms: 100, ..times() }
+}
+
+fn stages(session: &Session, wanted: &Stage) -> Vec<u64> {
+    session.times(|action| matches!(action, Action::Report(AgentEvent::Timeline(event)) if event.what == *wanted))
+}
+
+fn prepared(session: &Session) -> Vec<(u64, String)> {
+    let text = |action: &Action| match action {
+        Action::Prepare { text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    session.actions.iter().filter_map(|(at, action)| Some((at.ms(), text(action)?))).collect()
+}
+
+#[test]
+fn the_answer_is_ready_when_the_turn_is_over() {
+    let mut session = Session::with(FLOW, eager());
+    session.caller(3_000, 800, "yes please").run(6_000);
+    let first = &prepared(&session)[0];
+    assert_eq!(first.1, "Great.");
+    assert!(first.0 <= 3_800 + 170, "prepared in the silence, at {}", first.0);
+    assert_eq!(session.time_of("Great."), 3_800 + 280, "and said when it is over");
+    assert_eq!(stages(&session, &Stage::SpeculationKept).len(), 1);
+    let tally = session.agent.ahead_tally();
+    assert_eq!((tally.begun, tally.kept, tally.dropped, tally.ready), (1, 1, 0, 1));
+    let numbers: Vec<_> = session
+        .actions
+        .iter()
+        .filter_map(|(_, action)| match action {
+            Action::Prepare { utterance, text } | Action::Say { utterance, text } if text == "Great." => {
+                Some(utterance)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(numbers.len(), 2);
+    assert_eq!(numbers[0], numbers[1], "one line, not two");
+}
+
+#[test]
+fn what_a_caller_goes_on_after_is_thrown_away_unheard() {
+    let mut session = Session::with(FLOW, eager());
+    session.caller(3_000, 400, "yes").caller(3_590, 700, "but i can't come").run(7_000);
+    assert_eq!(prepared(&session)[0].1, "Great.");
+    assert!(!session.lines().contains(&"Great."), "{:?}", session.lines());
+    assert_eq!(stages(&session, &Stage::SpeculationDropped).len(), 1);
+    let tally = session.agent.ahead_tally();
+    assert_eq!((tally.begun, tally.kept, tally.dropped), (2, 1, 1));
+}
+
+#[test]
+fn the_model_is_asked_ahead_and_only_once() {
+    let mut session = Session::with(MODEL, eager());
+    session.model.replies = vec![
+        (200, Reply::Delta("It is on Saturday. ".into())),
+        (300, Reply::Delta("Do come!".into())),
+        (310, Reply::Done),
+    ];
+    session.caller(3_000, 600, "which day").run(9_000);
+    let asked = session.times(|action| matches!(action, Action::Ask { .. }));
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0] < 3_600 + 180, "in the silence: {asked:?}");
+    assert_eq!(session.time_of("It is on Saturday."), 3_600 + 600, "answered before the turn was over");
+    assert_eq!(session.lines().iter().filter(|line| **line == "It is on Saturday.").count(), 1);
+    assert_eq!(session.lines()[2], "Do come!");
+    assert!(
+        prepared(&session).iter().any(|(_, text)| text == "It is on Saturday."),
+        "its first sentence is synthesised"
+    );
+    assert_eq!(session.times(|action| matches!(action, Action::CancelAsk { .. })).len(), 0);
+}
+
+#[test]
+fn a_question_asked_ahead_is_cancelled_when_the_caller_goes_on() {
+    let mut session = Session::with(MODEL, eager());
+    session.model.replies = vec![(100, Reply::Delta("On Saturday. ".into())), (120, Reply::Done)];
+    session.caller(3_000, 600, "which day").caller(4_000, 500, "and which time").run(9_000);
+    let asks: Vec<u32> = session
+        .actions
+        .iter()
+        .filter_map(|(_, action)| if let Action::Ask { ask, .. } = action { Some(*ask) } else { None })
+        .collect();
+    assert_eq!(asks.len(), 2);
+    assert_ne!(asks[0], asks[1], "a number is not used twice");
+    assert_eq!(session.times(|action| matches!(action, Action::CancelAsk { .. })).len(), 1);
+    assert_eq!(session.lines().iter().filter(|line| **line == "On Saturday.").count(), 1);
+}
+
+/// A language model that takes three seconds.
+fn slow() -> Session {
+    let config = TurnConfig { answer_by_ms: 700, first_sentence_ms: 4_000, ..eager() };
+    let mut session = Session::with(MODEL, config);
+    session.model.replies = vec![(3_000, Reply::Delta("It is on Sunday. ".into())), (3_010, Reply::Done)];
+    session
+}
+
+#[test]
+fn a_slow_model_is_bridged_and_its_answer_still_comes() {
+    let mut session = slow();
+    session.caller(3_000, 600, "which day").run(12_000);
+    let filler = session.lines()[1];
+    assert!(filler.starts_with("One moment"), "{filler}");
+    assert!(session.time_of(filler) <= 3_600 + 1_000);
+    assert!(session.lines().contains(&"It is on Sunday."));
+    assert_eq!(stages(&session, &Stage::Filler).len(), 1);
+}
+
+#[test]
+fn a_filler_comes_once_in_four_turns_and_otherwise_the_ready_answer() {
+    let mut session = slow();
+    for n in 0..6 {
+        session.caller(3_000 + n * 12_000, 600, "which day");
+    }
+    session.run(80_000);
+    let said = session.said();
+    for n in 0..6u64 {
+        let ended = 3_600 + n * 12_000;
+        let first = said.iter().find(|(at, _)| *at >= ended).unwrap();
+        assert!(first.0 - ended <= 1_000, "turn {n} was silent for {} ms", first.0 - ended);
+        let filler = first.1.starts_with("One moment") || first.1.starts_with("That is a good question");
+        assert_eq!(filler, n % 4 == 0, "turn {n}: {}", first.1);
+        if !filler {
+            assert_eq!(first.1, "It is on Saturday.", "the flow's own answer");
+        }
+    }
+}
+
+fn overlap(session: &mut Session, onset: u64, at: u64, echo: f32, backchannel: f32) {
+    let cue = OverlapCue { onset: ms(onset), covers: ms(at), echo, backchannel, level_db: None };
+    session.at(at, Input::Cue(Cue::Overlap(cue)));
+}
+
+/// The long first line of the flow is playing.
+fn speaking() -> (Session, u64) {
+    let mut session = Session::with(FLOW, TurnConfig { duck_ms: 100, barge_in_ms: 260, surely_ms: 800, ..times() });
+    session.run(300);
+    (session, 400)
+}
+
+fn first(session: &Session, wanted: fn(&Action) -> bool) -> Option<u64> {
+    session.times(wanted).first().copied()
+}
+
+#[test]
+fn an_interruption_ducks_then_stops() {
+    let (mut session, onset) = speaking();
+    overlap(&mut session, onset, onset + 120, 0.1, 0.4);
+    overlap(&mut session, onset, onset + 240, 0.1, 0.3);
+    session.caller(onset, 1_500, "who is this").run(onset + 1_000);
+    assert_eq!(first(&session, |action| *action == Action::Duck), Some(onset + 100));
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 260));
+    assert!(first(&session, |action| *action == Action::Unduck).is_none(), "a new epoch is at full volume by itself");
+}
+
+#[test]
+fn a_voice_that_is_plainly_no_backchannel_stops_the_agent_sooner() {
+    let (mut session, onset) = speaking();
+    overlap(&mut session, onset, onset + 200, 0.0, 0.05);
+    session.caller(onset, 1_500, "who is this").run(onset + 1_000);
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 200));
+}
+
+#[test]
+fn a_backchannel_and_an_echo_only_duck() {
+    for (echo, backchannel) in [(0.1, 0.9), (0.9, 0.1)] {
+        let (mut session, onset) = speaking();
+        for at in (120..400).step_by(40) {
+            overlap(&mut session, onset, onset + at, echo, backchannel);
+        }
+        session.caller(onset, 450, "uh huh").run(onset + 1_500);
+        assert_eq!(first(&session, |action| *action == Action::Duck), Some(onset + 100));
+        assert_eq!(first(&session, |action| *action == Action::Unduck), Some(onset + 260));
+        assert!(first(&session, |action| *action == Action::StopSpeaking).is_none(), "echo {echo}");
+        assert_eq!(session.lines().len(), 1, "nothing was answered: {:?}", session.lines());
+    }
+}
+
+#[test]
+fn a_backchannel_that_does_not_end_is_an_interruption_after_all() {
+    let (mut session, onset) = speaking();
+    overlap(&mut session, onset, onset + 240, 0.0, 0.9);
+    session.caller(onset, 1_800, "uh huh uh huh uh huh uh huh").run(onset + 1_500);
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 800));
+}
+
+#[test]
+fn words_tell_more_than_the_voice() {
+    let (mut session, onset) = speaking();
+    overlap(&mut session, onset, onset + 200, 0.0, 0.55);
+    session.caller(onset, 900, "no listen to me please now").run(onset + 1_000);
+    let stopped = first(&session, |action| *action == Action::StopSpeaking).unwrap();
+    assert!(stopped < onset + 260, "{stopped}");
+}
+
+#[test]
+fn a_short_noise_leaves_the_agent_soft_for_no_longer_than_it_lasts() {
+    let (mut session, onset) = speaking();
+    session.at(onset + 80, Input::Speech(SpeechEdge::Started { onset: ms(onset) }));
+    session.at(onset + 200, Input::Speech(SpeechEdge::Paused { last: ms(onset + 120) }));
+    session.run(onset + 1_000);
+    assert_eq!(first(&session, |action| *action == Action::Unduck), Some(onset + 200));
+    assert!(first(&session, |action| *action == Action::StopSpeaking).is_none());
+}
