@@ -75,6 +75,12 @@ struct StageLabel {
     stage: Stage,
 }
 
+/// What became of something.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 /// Labels of an engine's failures.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct EngineLabel {
@@ -121,6 +127,8 @@ struct Inner {
     stages: Family<StageLabel, Histogram>,
     turns: Counter,
     barge_ins: Counter,
+    ahead: Family<OutcomeLabel, Counter>,
+    answers: Family<OutcomeLabel, Counter>,
     engine_failures: Family<EngineLabel, Counter>,
     engine_fallbacks: Family<EngineLabel, Counter>,
     registered: Family<AccountLabel, Gauge>,
@@ -177,6 +185,18 @@ impl Metrics {
         registry.register("caller_turns", "Turns of callers that were decided", turns.clone());
         let barge_ins = Counter::default();
         registry.register("barge_ins", "Times that a caller interrupted the agent", barge_ins.clone());
+        let ahead = Family::<OutcomeLabel, Counter>::default();
+        registry.register(
+            "answers_ahead",
+            "Answers begun before the end of a turn was certain: kept, dropped",
+            ahead.clone(),
+        );
+        let answers = Family::<OutcomeLabel, Counter>::default();
+        registry.register(
+            "answers",
+            "Answers to turns of callers, by whether their first line was ready when the turn was over: ready, waited",
+            answers.clone(),
+        );
         let engine_failures = Family::<EngineLabel, Counter>::default();
         registry.register("engine_failures", "Failures of engines", engine_failures.clone());
         let engine_fallbacks = Family::<EngineLabel, Counter>::default();
@@ -214,6 +234,8 @@ impl Metrics {
             stages,
             turns,
             barge_ins,
+            ahead,
+            answers,
             engine_failures,
             engine_fallbacks,
             registered,
@@ -267,6 +289,20 @@ impl Metrics {
     /// A caller interrupted the agent.
     pub fn barge_in(&self) {
         self.0.barge_ins.inc();
+    }
+
+    /// A call's answers that were begun before the end of a turn was certain: so many were said, so many thrown away.
+    pub fn answered_ahead(&self, kept: u64, dropped: u64) {
+        for (outcome, count) in [("kept", kept), ("dropped", dropped)] {
+            self.0.ahead.get_or_create(&OutcomeLabel { outcome }).inc_by(count);
+        }
+    }
+
+    /// A call's answers: the first line of so many was ready when the turn was over, of so many not.
+    pub fn answers(&self, ready: u64, waited: u64) {
+        for (outcome, count) in [("ready", ready), ("waited", waited)] {
+            self.0.answers.get_or_create(&OutcomeLabel { outcome }).inc_by(count);
+        }
     }
 
     /// An engine failed. `kind` is `vad`, `asr`, `tts` or `llm`; `engine` its configured name (a bounded set).

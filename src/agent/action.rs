@@ -35,10 +35,6 @@ pub enum Action {
         /// Its number.
         utterance: UtteranceId,
     },
-    /// Speak softer: somebody may be interrupting.
-    Duck,
-    /// Full volume again.
-    Unduck,
     /// Stop at once: drop everything queued, start a new playout epoch.
     StopSpeaking,
     /// Speak softly from the next frame on: the caller may be interrupting.

@@ -100,7 +100,6 @@ impl Session {
                     self.order(SpeechOrder::Prepare(Line { utterance, epoch: self.media.epoch(), request }));
                 }
                 Action::Discard { utterance } => self.order(SpeechOrder::Discard(utterance)),
-                Action::Duck | Action::Unduck => {}
                 Action::StopSpeaking => {
                     let epoch = self.media.new_epoch();
                     self.shared.metrics.barge_in();
@@ -265,6 +264,9 @@ impl Session {
                 self.report(event);
             }
         }
+        let tally = self.agent.ahead_tally();
+        self.shared.metrics.answered_ahead(tally.kept, tally.dropped);
+        self.shared.metrics.answers(tally.ready, tally.answers.saturating_sub(tally.ready));
         self.media.stop();
         if reason != EndReason::PeerHungUp {
             let cause = format!("SIP;cause=200;text=\"{}\"", reason.label());
