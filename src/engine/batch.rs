@@ -101,6 +101,8 @@ impl Eq for Entry {}
 /// A stream as the queue sees it.
 struct Cell {
     status: AtomicU8,
+    /// When what it was woken for while a slice ran is due.
+    due: Mutex<Option<Instant>>,
     work: Mutex<Option<Box<dyn Slices>>>,
 }
 
@@ -187,7 +189,7 @@ impl Pool {
         }
         state.streams += 1;
         drop(state);
-        let cell = Arc::new(Cell { status: AtomicU8::new(IDLE), work: Mutex::new(Some(work)) });
+        let cell = Arc::new(Cell { status: AtomicU8::new(IDLE), due: Mutex::default(), work: Mutex::new(Some(work)) });
         Ok(StreamHandle { cell, pool: self.clone() })
     }
 
@@ -203,6 +205,11 @@ impl StreamHandle {
     pub fn wake(&self, deadline: Instant) {
         let shared = &self.pool.owner.shared;
         let status = &self.cell.status;
+        {
+            // Noted before the status tells of it; a slice that reads it too early runs once for nothing.
+            let mut due = lock(&self.cell.due);
+            *due = Some(due.map_or(deadline, |due| due.min(deadline)));
+        }
         let mut seen = status.load(Ordering::Acquire);
         loop {
             let next = match seen {
@@ -297,6 +304,7 @@ impl Shared {
             drop(closed);
             return;
         }
+        *lock(&cell.due) = None;
         let next = match work.as_mut() {
             Some(slices) => catch_unwind(AssertUnwindSafe(|| slices.slice())),
             None => return,
@@ -311,14 +319,14 @@ impl Shared {
                 let running = status.compare_exchange(RUNNING, QUEUED, Ordering::AcqRel, Ordering::Acquire);
                 let queued =
                     running.or_else(|_| status.compare_exchange(WOKEN, QUEUED, Ordering::AcqRel, Ordering::Acquire));
-                queued.is_ok().then_some(deadline)
+                queued.is_ok().then(|| lock(&cell.due).map_or(deadline, |due| due.min(deadline)))
             }
             Next::Idle => match status.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => None,
                 Err(WOKEN) => status
                     .compare_exchange(WOKEN, QUEUED, Ordering::AcqRel, Ordering::Acquire)
                     .is_ok()
-                    .then_some(deadline),
+                    .then(|| lock(&cell.due).unwrap_or(deadline)),
                 Err(_) => None,
             },
         };

@@ -30,6 +30,8 @@ pub struct Config {
     pub silero: vad::SileroConfig,
     /// Settings of the recogniser `pocketsphinx`.
     pub pocketsphinx: asr::PocketSphinxConfig,
+    /// Settings of the recogniser `whisper`.
+    pub whisper: asr::WhisperConfig,
     /// Settings of the synthesiser `flite`.
     pub flite: tts::FliteConfig,
     /// Settings of the language model `openai`.
@@ -66,6 +68,7 @@ impl Default for Config {
             earshot: vad::EarshotConfig::default(),
             silero: vad::SileroConfig::default(),
             pocketsphinx: asr::PocketSphinxConfig::default(),
+            whisper: asr::WhisperConfig::default(),
             flite: tts::FliteConfig::default(),
             openai: llm::OpenAiConfig::default(),
             scripted: ScriptedConfig::default(),

@@ -50,7 +50,7 @@ pub struct Engines {
 pub fn known(kind: EngineKind) -> &'static [&'static str] {
     match kind {
         EngineKind::Vad => &vad::NAMES,
-        EngineKind::Asr => &["pocketsphinx", "scripted"],
+        EngineKind::Asr => &asr::NAMES,
         EngineKind::Tts => &["flite", "scripted"],
         EngineKind::Llm => &["template", "openai", "scripted"],
     }
@@ -130,6 +130,7 @@ impl<'a> Parts<'a> {
     pub fn asr(&self, name: &str) -> Result<Arc<dyn Recognizer>, EngineError> {
         Ok(match name {
             "pocketsphinx" => Arc::new(asr::PocketSphinx::open(&self.config.pocketsphinx, &self.pool)?),
+            "whisper" => Arc::new(asr::Whisper::open(&self.config.whisper)?),
             "scripted" => Arc::new(asr::Scripted::open(&self.config.scripted.asr)?),
             _ => return Err(unknown(EngineKind::Asr, name)),
         })
@@ -222,7 +223,7 @@ mod tests {
         for (text, expected) in [
             ("vad = ['silero']", "engine.vad: there is no engine 'silero'; use one of: earshot, scripted"),
             ("tts = ['flite', 'piper']", "engine.tts: there is no engine 'piper'; use one of: flite, scripted"),
-            ("asr = []", "engine.asr: names no engine; use one of: pocketsphinx, scripted"),
+            ("asr = []", "engine.asr: names no engine; use one of: pocketsphinx, whisper, scripted"),
             ("llm = []", "engine.llm: names no engine; use one of: template, openai, scripted"),
         ] {
             assert_eq!(build(&config(text)).err().unwrap().to_string(), expected);

@@ -12,8 +12,8 @@ use super::band::{Band, BandMeter, shape};
 use super::confidence::{Understood, understand};
 use super::ffi::{Decoder, Segment};
 use super::grammar::{Grammar, LANGUAGE_WEIGHT};
-use super::level::SpeechLevel;
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
+use crate::engine::asr::level::SpeechLevel;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 

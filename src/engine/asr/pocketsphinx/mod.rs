@@ -11,7 +11,6 @@ mod dictionary;
 mod ffi;
 mod grammar;
 mod letters;
-mod level;
 mod stream;
 
 use crate::engine::batch::Pool;
