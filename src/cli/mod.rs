@@ -12,6 +12,7 @@ mod eval;
 mod flow;
 mod lab;
 mod lines;
+mod models;
 pub mod phone;
 mod report;
 mod serve;
@@ -65,6 +66,9 @@ enum Command {
     /// Look at call flows.
     #[command(after_help = flow::EXAMPLES)]
     Flow(flow::Args),
+    /// List, fetch and verify the models that better engines need.
+    #[command(after_help = models::EXAMPLES)]
+    Models(models::Args),
     /// Place or take calls as a test telephone: speak, press keys, record, and measure the response gaps on the RTP.
     Phone(Box<phone::Args>),
     /// Answer and place calls until told to stop.
@@ -102,6 +106,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Demo(_)
         | Command::Eval(_)
         | Command::Flow(_)
+        | Command::Models(_)
         | Command::Phone(_)
         | Command::Simulate(_)
             if cli.log.is_none() =>
@@ -119,6 +124,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => runtime()?.block_on(demo::run(*args, loaded?)),
         Command::Eval(args) => runtime()?.block_on(eval::run(args, loaded?)),
         Command::Flow(args) => runtime()?.block_on(flow::run(args, loaded)),
+        Command::Models(args) => runtime()?.block_on(models::run(args, loaded?)),
         Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args, loaded?)),
         Command::Simulate(args) => simulate::run(args, loaded?),

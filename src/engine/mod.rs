@@ -9,6 +9,7 @@ mod config;
 mod engines;
 pub mod fallback;
 pub mod llm;
+pub mod models;
 pub mod onnx;
 mod probe;
 pub mod tts;

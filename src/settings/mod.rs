@@ -31,6 +31,8 @@ pub struct Settings {
     pub media: media::Config,
     /// Which engines hear, speak and think.
     pub engine: engine::Config,
+    /// Where models are kept and come from.
+    pub models: engine::models::Config,
     /// Turn-taking.
     pub turn: agent::TurnConfig,
     /// How many calls, how long, which flow.

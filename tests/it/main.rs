@@ -12,6 +12,7 @@ mod calls;
 mod cli_commands;
 mod llm_openai;
 mod media_ports;
+mod models;
 mod phone_call;
 mod phone_demo;
 mod phone_rtp;
