@@ -195,6 +195,6 @@ fn bar(name: &str) -> ProgressBar {
 fn ready(model: &Model, dir: &Path) {
     println!("licence of {}: {} ({})", model.name, model.licence, model.source);
     if let (Some(setting), Some(file)) = (&model.setting, model.files.first()) {
-        println!("to use it: {setting} = \"{}\"", dir.join(&file.name).display());
+        println!("to use it, name {} in {setting}; docs/engines.md has an example", dir.join(&file.name).display());
     }
 }

@@ -34,6 +34,8 @@ pub struct Config {
     pub whisper: asr::WhisperConfig,
     /// Settings of the synthesiser `flite`.
     pub flite: tts::FliteConfig,
+    /// Settings of the synthesiser `piper`.
+    pub piper: tts::PiperConfig,
     /// Settings of the language model `openai`.
     pub openai: llm::OpenAiConfig,
     /// Settings of the scripted engines of each kind.
@@ -70,6 +72,7 @@ impl Default for Config {
             pocketsphinx: asr::PocketSphinxConfig::default(),
             whisper: asr::WhisperConfig::default(),
             flite: tts::FliteConfig::default(),
+            piper: tts::PiperConfig::default(),
             openai: llm::OpenAiConfig::default(),
             scripted: ScriptedConfig::default(),
         }

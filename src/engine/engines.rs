@@ -51,7 +51,7 @@ pub fn known(kind: EngineKind) -> &'static [&'static str] {
     match kind {
         EngineKind::Vad => &vad::NAMES,
         EngineKind::Asr => &asr::NAMES,
-        EngineKind::Tts => &["flite", "scripted"],
+        EngineKind::Tts => &["flite", "piper", "scripted"],
         EngineKind::Llm => &["template", "openai", "scripted"],
     }
 }
@@ -139,6 +139,7 @@ impl<'a> Parts<'a> {
     pub fn tts(&self, name: &str) -> Result<Arc<dyn Synthesizer>, EngineError> {
         Ok(match name {
             "flite" => Arc::new(tts::Flite::open(&self.config.flite, &self.pool)?),
+            "piper" => Arc::new(tts::Piper::open(&self.config.piper, self.config.onnxruntime.as_deref())?),
             "scripted" => Arc::new(tts::Scripted::open(&self.config.scripted.tts, &self.pool, self.runtime)?),
             _ => return Err(unknown(EngineKind::Tts, name)),
         })
@@ -222,7 +223,7 @@ mod tests {
     fn an_unknown_or_missing_name_lists_the_known_ones() {
         for (text, expected) in [
             ("vad = ['silero']", "engine.vad: there is no engine 'silero'; use one of: earshot, scripted"),
-            ("tts = ['flite', 'piper']", "engine.tts: there is no engine 'piper'; use one of: flite, scripted"),
+            ("tts = ['flite', 'pipe']", "engine.tts: there is no engine 'pipe'; use one of: flite, piper, scripted"),
             ("asr = []", "engine.asr: names no engine; use one of: pocketsphinx, whisper, scripted"),
             ("llm = []", "engine.llm: names no engine; use one of: template, openai, scripted"),
         ] {

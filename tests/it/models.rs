@@ -170,7 +170,7 @@ fn a_model_is_fetched_from_the_mirror_summed_and_named() {
 
     let (code, out, error) = place.run("models fetch little");
     assert_eq!(code, Some(0), "{error}");
-    assert!(out.contains("little.bin: good") && out.contains("engine.whisper.model = \"here/little.bin\""), "{out}");
+    assert!(out.contains("little.bin: good") && out.contains("name here/little.bin in engine.whisper.model"), "{out}");
     assert_eq!(error, "", "no progress bar without a terminal");
     assert_eq!(std::fs::read(place.at("little.bin")).unwrap(), body());
     assert!(!place.at("little.bin.part").exists());

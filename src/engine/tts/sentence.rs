@@ -75,7 +75,7 @@ fn sentence_end(text: &str) -> usize {
 }
 
 /// Whether the word at the end of `before` is one whose full stop belongs to it.
-fn abbreviated(before: &str) -> bool {
+pub(super) fn abbreviated(before: &str) -> bool {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let mut letters = word.chars();

@@ -38,8 +38,10 @@ pub fn counting(path: &Path) {
             "decoder.blocks.0.cross_attn.out.weight" if (row, column) == (63, 0) => -100.0,
             // Token k of the words is dimension k, the end is dimension 63.
             "decoder.token_embedding.weight" if row == EOT && column == 63 => 6.0,
-            "decoder.token_embedding.weight" if (FIRST_WORD..FIRST_WORD + WORDS.len()).contains(&row) => {
-                if column == row - FIRST_WORD { 6.0 } else { 0.0 }
+            "decoder.token_embedding.weight"
+                if (FIRST_WORD..FIRST_WORD + WORDS.len()).contains(&row) && column == row - FIRST_WORD =>
+            {
+                6.0
             }
             "decoder.positional_embedding" => {
                 // A word is said when more than so much of the window is loud; 100 * 0.3 more and the end wins over its 30.
