@@ -13,6 +13,7 @@ mod ffi;
 mod guard;
 mod header;
 mod stream;
+mod utterance;
 mod words;
 
 use crate::engine::batch::Pool;

@@ -4,9 +4,9 @@
 //! answer waits for somebody's partial one that has not begun. A partial one that is running is stopped by a flush of its own
 //! call, and by the end of it.
 
-use super::agreement::Agreement;
 use super::ffi::{Ended, Job};
 use super::guard::{Judged, judge};
+use super::utterance::{STRETCH, Utterance};
 use super::{Engine, NAME, failed, lock, overloaded};
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime, SAMPLE_RATE_HZ};
 use crate::engine::asr::level::SpeechLevel;
@@ -18,16 +18,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const RATE: usize = SAMPLE_RATE_HZ as usize;
-/// Audio kept before speech begins: the first consonant lies before the first loud frame.
-const PRE_ROLL: usize = RATE / 4;
 /// Silence left after the last speech.
 const TAIL: usize = RATE / 4;
 /// Whisper hears nothing in less than 100 ms and guesses in less than a second: shorter audio is padded with silence.
 const LEAST: usize = RATE;
-/// A longer stretch is decoded in pieces: Whisper's window is 30 s.
-const STRETCH: usize = 25 * RATE;
-/// Longest audio that is kept undecoded. Beyond, the oldest is dropped.
-const MOST: usize = 29 * RATE;
 /// Speech that a partial decode needs at least.
 const FIRST_PARTIAL: usize = RATE * 2 / 5;
 /// Partial decodes are due this long after any answer.
@@ -65,29 +59,6 @@ struct State {
     running: Option<Running>,
     out: VecDeque<Result<Hypothesis, EngineError>>,
     dead: bool,
-}
-
-/// One utterance, or the stretch of it that is not decoded yet.
-#[derive(Default)]
-struct Utterance {
-    /// Counts utterances, so that a decode knows whether it was for this one.
-    number: u64,
-    audio: Vec<f32>,
-    /// Samples up to the end of the last speech; 0: there was none.
-    speech_end: usize,
-    /// Samples of speech.
-    speech: usize,
-    covers: MediaTime,
-    /// When the answer was asked for.
-    flushed: Option<Instant>,
-    /// Length of the audio when it was last decoded.
-    decoded: usize,
-    /// The answer to all speech so far, where it was decoded already.
-    answer: Option<Judged>,
-    agreement: Agreement,
-    /// What earlier stretches said.
-    earlier: String,
-    dropped: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -216,50 +187,6 @@ impl State {
         self.dead = true;
         self.now = Utterance::default();
         self.out.push_back(Err(error));
-    }
-}
-
-impl Utterance {
-    fn push(&mut self, frame: &AudioFrame, speech: bool) {
-        self.covers = frame.end();
-        self.audio.extend(frame.samples.iter().map(|&sample| f32::from(sample) / 32_768.0));
-        if speech {
-            self.speech_end = self.audio.len();
-            self.speech += FRAME_SAMPLES;
-            self.answer = None;
-        } else if self.speech == 0 && self.audio.len() > 2 * PRE_ROLL {
-            self.audio.drain(..self.audio.len() - PRE_ROLL);
-        }
-        if self.audio.len() > MOST {
-            let over = self.audio.len() - MOST;
-            self.audio.drain(..over);
-            self.speech_end = self.speech_end.saturating_sub(over);
-            self.decoded = self.decoded.saturating_sub(over);
-            self.dropped = true;
-        }
-    }
-
-    /// Takes the first stretch off when there is more audio than one decode hears: up to the quietest tenth of a second in its
-    /// last third.
-    fn stretch(&self) -> Option<usize> {
-        if self.audio.len() < STRETCH {
-            return None;
-        }
-        let from = STRETCH * 2 / 3;
-        let window = RATE / 10;
-        let energy = |at: usize| -> f32 {
-            self.audio.get(at..at + window).unwrap_or_default().iter().map(|sample| sample * sample).sum()
-        };
-        let starts = (from..STRETCH - window).step_by(STEP);
-        starts.min_by(|a, b| energy(*a).total_cmp(&energy(*b))).map(|at| at + window / 2)
-    }
-
-    fn with_earlier(&self, text: &str) -> String {
-        match (self.earlier.is_empty(), text.is_empty()) {
-            (true, _) => text.to_owned(),
-            (_, true) => self.earlier.clone(),
-            _ => format!("{} {text}", self.earlier),
-        }
     }
 }
 
