@@ -18,7 +18,7 @@ const LEFT: f64 = 84.0;
 const RIGHT: f64 = 24.0;
 /// Height of the part above the rows, and of a row.
 const HEAD: f64 = 92.0;
-const ROW: f64 = 246.0;
+const ROW: f64 = 270.0;
 /// Height of a row in which the agent is alone.
 const ALONE: f64 = 92.0;
 /// Seconds in a row: the first with which there are at most [`MOST_ROWS`].
@@ -33,9 +33,9 @@ const PARTIALS: f64 = 86.0;
 const FINAL: f64 = 114.0;
 const THOUGHT: f64 = 128.0;
 const LABELS: f64 = 144.0;
-const LABEL_LINES: usize = 3;
-const GAP: f64 = 180.0;
-const AGENT: f64 = 208.0;
+const LABEL_LINES: usize = 4;
+const GAP: f64 = 204.0;
+const AGENT: f64 = 232.0;
 /// Below the middle of its voice.
 const AGENT_TEXT: f64 = 34.0;
 const AGENT_ALONE: f64 = 44.0;
@@ -55,7 +55,7 @@ const STYLE: &str = "text{font-family:Inter,'Helvetica Neue',Arial,'Noto Sans','
      .zc{stroke:#bfd3fb}.za{stroke:#f7d3b5}.speech{fill:#2563eb}.pause{fill:#dbe7fe}.wait{fill:#a8b3c4}\
      .kept{fill:#16a34a}.drop{fill:#f3b4b4}.duck{fill:#fbbf24;fill-opacity:.45}\
      .word{font-size:11px;fill:#64748b}.said{font-size:11px;font-weight:600}.line{font-size:11px;fill:#9a3f07}\
-     .stem{stroke:#cbd5e1;stroke-width:.8}.mark{font-size:9.5px}.gap{stroke:#0f172a;stroke-width:1.3;fill:none}\
+     .stem{stroke:#cbd5e1;stroke-width:.8}.mark{font-size:9.5px}.mark,.word,.said{paint-order:stroke;stroke:#fff;stroke-width:2.5px}.gap{stroke:#0f172a;stroke-width:1.3;fill:none}\
      .ms{font-size:12px;font-weight:700;fill:#0f172a;text-anchor:middle}.key{font-size:11px}\
      .flush,.final{fill:#64748b}.begun,.ready{fill:#16a34a}.dropped,.stopped{fill:#dc2626}.decided{fill:#0f172a}\
      .packet{fill:#ea7317}.ducked{fill:#d99a06}.filler,.switch{fill:#9333ea}";

@@ -133,7 +133,6 @@ pub(super) fn story(record: &CallRecord) -> Story {
             Stage::Flushed => mark("flush", "flush"),
             Stage::Final { text } => {
                 mark("final", if text.is_empty() { "final (nothing)" } else { "final" });
-                heard.clear();
             }
             Stage::Speculated => {
                 mark("begun", "answer begun");
