@@ -110,6 +110,8 @@ pub(super) fn story(record: &CallRecord) -> Story {
     };
     let (mut speech, mut silence, mut held, mut ducked) = (None, None, None, None);
     let mut heard = String::new();
+    // Only the first line of an answer tells of its latency.
+    let mut answering = false;
     let (mut moments, mut words) = (Vec::new(), Vec::new());
     for event in stages(record) {
         let at = ms(event.at);
@@ -146,11 +148,15 @@ pub(super) fn story(record: &CallRecord) -> Story {
             Stage::Decided { wait_ms } => {
                 add(Kind::Wait, silence.take(), at);
                 heard.clear();
+                answering = true;
                 mark("decided", &format!("turn over (wait {wait_ms})"));
             }
-            Stage::LineReady => mark("ready", "line ready"),
-            Stage::FirstPacket => mark("packet", "first packet"),
-            Stage::LineEnded => {}
+            Stage::LineReady if answering || held.is_some() => mark("ready", "line ready"),
+            Stage::FirstPacket if answering => {
+                mark("packet", "first packet");
+                answering = false;
+            }
+            Stage::LineReady | Stage::FirstPacket | Stage::LineEnded => {}
             Stage::Ducked => {
                 mark("ducked", "turned down");
                 ducked = Some(at);
