@@ -357,7 +357,7 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     loop {
         while running.len() < args.parallel as usize && placed < args.calls {
             let seed = u64::from(2 * placed + u32::from(args.test));
-            let caller = sim::caller(&manner.lang, seed);
+            let caller = sim::welcome_caller(&manner.lang, seed);
             let mut plan = manner.plan(&cast.steps(&caller, seed).await?, seed, false);
             if plan.surroundings.echo.is_none() {
                 let delay = caller.echo_ms.map(Duration::from_millis);

@@ -1,7 +1,7 @@
 //! Callers, carriers and networks that do not exist: what tests, `simulate` and `bench` put in the place of the world.
 //!
 //! [`Network`] is what a network does to packets, decided by a seed; [`Relay`] does it to datagrams between two real endpoints.
-//! [`caller`] is who calls and how, [`Pauses`] how long people pause. [`Dice`] is chance that can be repeated.
+//! [`welcome_caller`] is who calls over a real telephone, and how. [`Dice`] is chance that can be repeated.
 //!
 //! [`turns::simulate`] holds whole conversations with simulated callers in virtual time, a thousand a minute, to measure
 //! turn-taking with a ground truth that recordings do not have: `behaviour` has every parameter of how callers speak and how
@@ -10,22 +10,20 @@
 
 mod behaviour;
 mod caller;
-mod callers;
 mod corpus;
 mod dice;
 mod ears;
 mod network;
 mod noises;
-mod pauses;
 mod relay;
 mod stage;
 pub mod turns;
+mod welcome;
 
 pub use behaviour::Behaviour;
-pub use callers::{Act, Caller, Deed, ECHO_DB, NEIGHBOUR_DBFS, Part, Phase, When, caller};
 pub use corpus::CorpusError;
 pub use dice::Dice;
 pub use network::{Fate, Link, Network, Way};
 pub use noises::cough;
-pub use pauses::{HOLDS_PER_TURN, LONGEST_HOLD_MS, Pauses, SHORTEST_HOLD_MS};
 pub use relay::{QUEUE, Relay, RelayCounts, WayCounts};
+pub use welcome::{Act, Caller, Deed, ECHO_DB, NEIGHBOUR_DBFS, Part, Phase, When, welcome_caller};
