@@ -10,6 +10,7 @@ mod frame;
 mod halfband;
 pub mod level;
 mod plc;
+mod rate;
 pub mod resample;
 pub mod tone;
 pub mod wav;
@@ -22,3 +23,4 @@ pub use frame::{
 };
 pub use halfband::{HALF_BAND_DELAY, HalfBandDown, HalfBandUp};
 pub use plc::Concealer;
+pub use rate::RateConverter;
