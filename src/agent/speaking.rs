@@ -197,6 +197,8 @@ impl Agent {
                 }
                 self.question_over(at, false);
             }
+            // No tool was offered, so this one is refused; the answer goes on.
+            Reply::ToolCall { .. } => {}
             Reply::Failed(_) => self.question_over(at, false),
         }
     }

@@ -14,25 +14,34 @@ impl std::task::Wake for Bell {
 
 /// Open questions of one call. The agent has one or two at a time.
 pub(super) struct Replies {
+    llm: Arc<dyn LanguageModel>,
+    /// The last question whose engine was told.
+    told: u32,
     bell: Arc<Bell>,
     open: Vec<(u32, Box<dyn ReplyStream>)>,
 }
 
 impl Replies {
-    pub(super) fn new() -> Self {
-        Self { bell: Arc::new(Bell(Notify::new())), open: Vec::new() }
+    pub(super) fn new(llm: Arc<dyn LanguageModel>) -> Self {
+        Self { llm, told: 0, bell: Arc::new(Bell(Notify::new())), open: Vec::new() }
     }
 
     /// Asks. The answer comes out of [`Self::next`].
-    pub(super) fn ask(&mut self, llm: &dyn LanguageModel, ask: u32, what: &ChatRequest) -> Result<(), EngineError> {
-        let stream = llm.ask(what, self.bell.clone().into())?;
+    pub(super) fn ask(&mut self, ask: u32, what: &ChatRequest) -> Result<(), EngineError> {
+        let stream = self.llm.ask(what, self.bell.clone().into())?;
         self.open.push((ask, stream));
         Ok(())
     }
 
-    /// Name of the engine of a chain that answers this question, where the stream says so.
-    pub(super) fn engine(&self, ask: u32) -> Option<&str> {
-        self.open.iter().find(|(n, _)| *n == ask).and_then(|(_, stream)| stream.engine())
+    /// Name of the engine that answers this question, once, and whether it is another than the first of the chain.
+    pub(super) fn answering(&mut self, ask: u32) -> Option<(String, bool)> {
+        if ask <= self.told {
+            return None;
+        }
+        self.told = ask;
+        let answering = self.open.iter().find(|(n, _)| *n == ask).and_then(|(_, stream)| stream.engine());
+        let name = answering.unwrap_or(self.llm.name());
+        Some((name.to_owned(), !self.llm.name().starts_with(name)))
     }
 
     /// Drops a question; dropping its stream cancels the request.
@@ -47,6 +56,13 @@ impl Replies {
             if let Some((ask, reply)) = ready {
                 if matches!(reply, Reply::Done | Reply::Failed(_)) {
                     self.cancel(ask);
+                }
+                if let Reply::ToolCall { name, .. } = &reply {
+                    let name: String = crate::pii::mask_text(name).chars().take(64).collect();
+                    tracing::warn!(
+                        tool = name.as_str(),
+                        "the language model calls a tool that it was not offered; refused"
+                    );
                 }
                 return (ask, reply);
             }

@@ -15,7 +15,7 @@ use crate::audio::MediaTime;
 use crate::media::{MediaControl, MediaEvent};
 use crate::metrics::{Metrics, Stage};
 use crate::record::{CallRecord, EndReason, Speaker, TurnRecord};
-use crate::speech::{EngineKind, Language, SpeechRequest};
+use crate::speech::{EngineKind, Language, Reply, SpeechRequest};
 use crate::ua::{Dialog, DialogEvent, Responder};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,6 +69,9 @@ impl Session {
                 }
                 Some(observation) = self.observations.recv() => { self.on_observation(observation); None }
                 (ask, reply) = self.replies.next() => {
+                    if matches!(reply, Reply::Delta(_)) {
+                        self.answering(ask);
+                    }
                     self.agent.handle(self.media.now(), Input::Reply { ask, reply });
                     None
                 }
@@ -111,13 +114,10 @@ impl Session {
                 Action::Flush => self.order(SpeechOrder::Flush),
                 Action::FinishUtterance => self.order(SpeechOrder::Finish),
                 Action::Ask { ask, request } => {
-                    if let Err(error) = self.replies.ask(&*self.shared.engines.llm, ask, &request) {
+                    if let Err(error) = self.replies.ask(ask, &request) {
                         tracing::warn!(call = %self.ledger.id(), %error, "the language model cannot be asked");
-                        let reply = crate::speech::Reply::Failed(error.to_string());
+                        let reply = Reply::Failed(error.to_string());
                         self.agent.handle(self.media.now(), Input::Reply { ask, reply });
-                    } else {
-                        let name = self.replies.engine(ask).unwrap_or(self.shared.engines.llm.name()).to_owned();
-                        self.ledger.served(EngineKind::Llm, name);
                     }
                 }
                 Action::CancelAsk { ask } => self.replies.cancel(ask),
@@ -132,6 +132,15 @@ impl Session {
             }
         }
         end
+    }
+
+    /// Enters who answers a question, when its first words come: a chain may have moved on since it was asked.
+    fn answering(&mut self, ask: u32) {
+        let Some((name, another)) = self.replies.answering(ask) else { return };
+        if another {
+            self.shared.metrics.engine_fell_back(EngineKind::Llm.name(), &name);
+        }
+        self.ledger.served(EngineKind::Llm, name);
     }
 
     /// Asks the peer to leave for `target`, without making the call wait for its reply.

@@ -39,7 +39,12 @@ pub(super) fn open(
     let vad = shared.engines.vad.open()?;
     ledger.served(EngineKind::Vad, shared.engines.vad.name().to_owned());
     let mut first = Vec::new();
-    let recognizer = match shared.engines.asr.open(flow.language(), wake.clone()) {
+    // Engines that keep a connection for each call have one for this.
+    let (id, engines) = (ledger.id(), &shared.engines);
+    let asr = engines.asr.for_call(id).unwrap_or_else(|| engines.asr.clone());
+    let tts = engines.tts.for_call(id).unwrap_or_else(|| engines.tts.clone());
+    let llm = engines.llm.for_call(id).unwrap_or_else(|| engines.llm.clone());
+    let recognizer = match asr.open(flow.language(), wake.clone()) {
         Ok(recognizer) => Some(recognizer),
         Err(error) => {
             tracing::error!(call = %ledger.id(), %error, "no recogniser");
@@ -49,9 +54,9 @@ pub(super) fn open(
     };
     Ok(Ready {
         audio_thread,
-        listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), recognizer, shared.engines.asr.name()),
-        speak: Speak::new(shared.engines.tts.clone(), wake),
-        replies: Replies::new(),
+        listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), recognizer, asr.name()),
+        speak: Speak::new(tts, wake),
+        replies: Replies::new(llm),
         agent: Agent::new(flow.clone(), variables, shared.turn.clone()),
         first,
     })

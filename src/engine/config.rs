@@ -1,6 +1,6 @@
 //! Which engines serve, and their settings.
 
-use super::{asr, llm, tts, vad};
+use super::{asr, llm, realtime, tts, vad};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -38,6 +38,14 @@ pub struct Config {
     pub piper: tts::PiperConfig,
     /// Settings of the language model `openai`.
     pub openai: llm::OpenAiConfig,
+    /// Settings of the recogniser `openai`.
+    pub openai_asr: asr::OpenAiConfig,
+    /// Settings of the recogniser `deepgram`.
+    pub deepgram: asr::DeepgramConfig,
+    /// Settings of the synthesiser `openai`.
+    pub openai_tts: tts::OpenAiConfig,
+    /// Settings of the speech-to-speech engine `realtime`.
+    pub realtime: realtime::Config,
     /// Settings of the scripted engines of each kind.
     pub scripted: ScriptedConfig,
 }
@@ -74,6 +82,10 @@ impl Default for Config {
             flite: tts::FliteConfig::default(),
             piper: tts::PiperConfig::default(),
             openai: llm::OpenAiConfig::default(),
+            openai_asr: asr::OpenAiConfig::default(),
+            deepgram: asr::DeepgramConfig::default(),
+            openai_tts: tts::OpenAiConfig::default(),
+            realtime: realtime::Config::default(),
             scripted: ScriptedConfig::default(),
         }
     }

@@ -2,9 +2,10 @@
 
 use super::batch::Pool;
 use super::fallback::{LanguageModelChain, RecognizerChain, SynthesizerChain, VoiceDetectionChain};
+use super::realtime::Realtime;
 use super::{Config, asr, llm, tts, vad};
 use crate::speech::{EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, VoiceDetection};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 
 /// How bad a [`Finding`] is.
@@ -51,8 +52,8 @@ pub fn known(kind: EngineKind) -> &'static [&'static str] {
     match kind {
         EngineKind::Vad => &vad::NAMES,
         EngineKind::Asr => &asr::NAMES,
-        EngineKind::Tts => &["flite", "piper", "scripted"],
-        EngineKind::Llm => &["template", "openai", "scripted"],
+        EngineKind::Tts => &["flite", "piper", "openai", "realtime", "scripted"],
+        EngineKind::Llm => &["template", "openai", "realtime", "scripted"],
     }
 }
 
@@ -60,7 +61,7 @@ impl Engines {
     /// Builds every engine that is named. One that is missing is a finding; a kind without any that serves gets an empty
     /// chain, whose every use is an error, and its findings are of [`Level::Error`].
     ///
-    /// Requests of language models run on `runtime`; recognition and synthesis on threads of their own.
+    /// Requests to servers run on `runtime`; recognition and synthesis on threads of their own.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] for a name that no engine of the kind has (the text lists those there are), for a kind
@@ -89,11 +90,17 @@ pub(super) struct Parts<'a> {
     config: &'a Config,
     runtime: &'a Handle,
     pool: Pool,
+    /// One server for the three sides of a conversation.
+    realtime: OnceLock<Result<Arc<Realtime>, EngineError>>,
 }
 
 impl<'a> Parts<'a> {
     pub fn new(config: &'a Config, runtime: &'a Handle) -> Result<Self, EngineError> {
-        Ok(Self { config, runtime, pool: Pool::start("speech", config.workers)? })
+        Ok(Self { config, runtime, pool: Pool::start("speech", config.workers)?, realtime: OnceLock::new() })
+    }
+
+    fn realtime(&self) -> Result<Arc<Realtime>, EngineError> {
+        self.realtime.get_or_init(|| Realtime::open(&self.config.realtime, self.runtime)).clone()
     }
 
     /// The engines of a chain that could be built.
@@ -131,6 +138,9 @@ impl<'a> Parts<'a> {
         Ok(match name {
             "pocketsphinx" => Arc::new(asr::PocketSphinx::open(&self.config.pocketsphinx, &self.pool)?),
             "whisper" => Arc::new(asr::Whisper::open(&self.config.whisper)?),
+            "deepgram" => Arc::new(asr::Deepgram::open(&self.config.deepgram, self.runtime)?),
+            "openai" => Arc::new(asr::OpenAi::open(&self.config.openai_asr, self.runtime)?),
+            "realtime" => self.realtime()?.ears(),
             "scripted" => Arc::new(asr::Scripted::open(&self.config.scripted.asr)?),
             _ => return Err(unknown(EngineKind::Asr, name)),
         })
@@ -140,6 +150,8 @@ impl<'a> Parts<'a> {
         Ok(match name {
             "flite" => Arc::new(tts::Flite::open(&self.config.flite, &self.pool)?),
             "piper" => Arc::new(tts::Piper::open(&self.config.piper, self.config.onnxruntime.as_deref())?),
+            "openai" => Arc::new(tts::OpenAi::open(&self.config.openai_tts, self.runtime)?),
+            "realtime" => self.realtime()?.voice(),
             "scripted" => Arc::new(tts::Scripted::open(&self.config.scripted.tts, &self.pool, self.runtime)?),
             _ => return Err(unknown(EngineKind::Tts, name)),
         })
@@ -149,6 +161,7 @@ impl<'a> Parts<'a> {
         Ok(match name {
             "template" => Arc::new(llm::Template),
             "openai" => Arc::new(llm::OpenAi::open(&self.config.openai, self.runtime)?),
+            "realtime" => self.realtime()?.mind(),
             "scripted" => Arc::new(llm::Scripted::new(&self.config.scripted.llm, self.runtime)),
             _ => return Err(unknown(EngineKind::Llm, name)),
         })
@@ -223,9 +236,15 @@ mod tests {
     fn an_unknown_or_missing_name_lists_the_known_ones() {
         for (text, expected) in [
             ("vad = ['silero']", "engine.vad: there is no engine 'silero'; use one of: earshot, scripted"),
-            ("tts = ['flite', 'pipe']", "engine.tts: there is no engine 'pipe'; use one of: flite, piper, scripted"),
-            ("asr = []", "engine.asr: names no engine; use one of: pocketsphinx, whisper, scripted"),
-            ("llm = []", "engine.llm: names no engine; use one of: template, openai, scripted"),
+            (
+                "tts = ['flite', 'pipe']",
+                "engine.tts: there is no engine 'pipe'; use one of: flite, piper, openai, realtime, scripted",
+            ),
+            (
+                "asr = []",
+                "engine.asr: names no engine; use one of: pocketsphinx, whisper, openai, deepgram, realtime, scripted",
+            ),
+            ("llm = []", "engine.llm: names no engine; use one of: template, openai, realtime, scripted"),
         ] {
             assert_eq!(build(&config(text)).err().unwrap().to_string(), expected);
         }
@@ -238,7 +257,7 @@ mod tests {
             let [finding] = findings.as_slice() else { panic!("{findings:?}") };
             assert_eq!((finding.kind, finding.engine.as_str(), finding.level), (EngineKind::Llm, "openai", level));
             assert!(finding.what.contains("engine.openai.model"), "{}", finding.what);
-            let what = ChatRequest { messages: Vec::new(), template: "yes".into(), max_tokens: 1 };
+            let what = ChatRequest { messages: Vec::new(), template: "yes".into(), max_tokens: 1, tools: Vec::new() };
             assert_eq!(engines.llm.ask(&what, wait::this_thread()).is_ok(), level == Level::Warning);
         }
     }
@@ -257,7 +276,7 @@ mod tests {
         assert!(matches!(stream.poll(), Synthesis::Frame(_)));
         assert_eq!(stream.engine(), Some("scripted"));
         assert_eq!(engines.cache.stats().hits, 1);
-        let what = ChatRequest { messages: Vec::new(), template: "yes".into(), max_tokens: 1 };
+        let what = ChatRequest { messages: Vec::new(), template: "yes".into(), max_tokens: 1, tools: Vec::new() };
         let mut reply = engines.llm.ask(&what, wait::this_thread()).unwrap();
         assert_eq!(wait::read(&mut *reply, Duration::from_secs(1)), ("yes".into(), Reply::Done));
     }

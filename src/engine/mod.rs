@@ -12,6 +12,8 @@ pub mod llm;
 pub mod models;
 pub mod onnx;
 mod probe;
+pub mod realtime;
+mod remote;
 pub mod tts;
 pub mod vad;
 mod wait;

@@ -103,7 +103,10 @@ fn recognizer(engine: &dyn Recognizer) -> Result<String, EngineError> {
 fn synthesizer(engine: &dyn Synthesizer) -> Result<String, EngineError> {
     let what = SpeechRequest { text: "Ready.".to_owned(), language: Language::default(), voice: None };
     let began = Instant::now();
-    let mut stream = engine.speak(&what, wait::this_thread())?;
+    let mut stream = match engine.speak(&what, wait::this_thread()) {
+        Err(EngineError::Declined { what, .. }) => return Ok(what),
+        started => started?,
+    };
     let (samples, end) = wait::drain(&mut *stream, PATIENCE);
     match end {
         Synthesis::Failed(error) => Err(error),
@@ -117,7 +120,7 @@ fn synthesizer(engine: &dyn Synthesizer) -> Result<String, EngineError> {
 /// Asks for one word.
 fn language_model(engine: &dyn LanguageModel) -> Result<String, EngineError> {
     let message = ChatMessage { role: Role::User, content: "Answer with the word yes.".to_owned() };
-    let what = ChatRequest { messages: vec![message], template: "yes".to_owned(), max_tokens: 8 };
+    let what = ChatRequest { messages: vec![message], template: "yes".to_owned(), max_tokens: 8, tools: Vec::new() };
     let began = Instant::now();
     let mut stream = engine.ask(&what, wait::this_thread())?;
     match wait::read(&mut *stream, MODEL_PATIENCE) {

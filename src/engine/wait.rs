@@ -48,6 +48,7 @@ pub(super) fn read(stream: &mut dyn ReplyStream, patience: Duration) -> (String,
     loop {
         match stream.poll() {
             Some(Reply::Delta(delta)) => text.push_str(&delta),
+            Some(Reply::ToolCall { .. }) => {}
             Some(end) => return (text, end),
             None if Instant::now() < until => thread::park_timeout(LOOK),
             None => return (text, Reply::Failed(format!("gave nothing for {} s", patience.as_secs()))),

@@ -5,6 +5,7 @@
 
 use super::{Expectation, Hypothesis, Language, TurnCue};
 use crate::audio::{AudioFrame, MediaTime, Samples};
+use crate::id::CallId;
 use std::sync::Arc;
 
 /// Called by an engine's thread when there is something to poll. Cheap, never blocks.
@@ -60,6 +61,14 @@ pub enum EngineError {
     Overloaded {
         /// Name of the engine as in the configuration.
         engine: String,
+    },
+    /// It does not do this, and that is no fault: another engine of the chain does.
+    #[error("{engine}: {what}")]
+    Declined {
+        /// Name of the engine as in the configuration.
+        engine: String,
+        /// What it does instead.
+        what: String,
     },
     /// It cannot speak or hear this language.
     #[error("{engine} does not know the language '{language}'")]
@@ -124,6 +133,10 @@ pub trait Recognizer: Send + Sync {
     fn prepare(&self, what: &Arc<Expectation>) -> Result<Vec<String>, EngineError>;
     /// A stream with a fresh state.
     fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError>;
+    /// The engine for this call alone, where it keeps a connection for each call; none: one serves all.
+    fn for_call(&self, _call: CallId) -> Option<Arc<dyn Recognizer>> {
+        None
+    }
 }
 
 /// One call's recogniser.
@@ -168,6 +181,10 @@ pub trait Synthesizer: Send + Sync {
     /// Renders a fixed line ahead of time where the engine keeps lines ready; may take as long as it takes.
     fn prepare(&self, _what: &SpeechRequest) -> Result<(), EngineError> {
         Ok(())
+    }
+    /// The engine for this call alone, where it keeps a connection for each call; none: one serves all.
+    fn for_call(&self, _call: CallId) -> Option<Arc<dyn Synthesizer>> {
+        None
     }
 }
 
@@ -223,6 +240,17 @@ pub struct ChatMessage {
     pub content: String,
 }
 
+/// Something that a language model may ask to be done.
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Tool {
+    /// Its name: letters, digits, `_` and `-`.
+    pub name: String,
+    /// What it does and when to use it, for the model.
+    pub description: String,
+    /// JSON schema of its arguments, an object.
+    pub parameters: serde_json::Value,
+}
+
 /// What a language model is asked.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChatRequest {
@@ -232,6 +260,8 @@ pub struct ChatRequest {
     pub template: String,
     /// Bound on the length of the answer.
     pub max_tokens: u32,
+    /// What the model may ask to be done. Engines that cannot offer tools leave them out.
+    pub tools: Vec<Tool>,
 }
 
 /// Phrases and answers.
@@ -240,6 +270,10 @@ pub trait LanguageModel: Send + Sync {
     fn name(&self) -> &str;
     /// Asks. Dropping the stream cancels the request.
     fn ask(&self, what: &ChatRequest, wake: Wake) -> Result<Box<dyn ReplyStream>, EngineError>;
+    /// The engine for this call alone, where it keeps a connection for each call; none: one serves all.
+    fn for_call(&self, _call: CallId) -> Option<Arc<dyn LanguageModel>> {
+        None
+    }
 }
 
 /// What a reply stream has to give.
@@ -247,6 +281,16 @@ pub trait LanguageModel: Send + Sync {
 pub enum Reply {
     /// The next piece of text.
     Delta(String),
+    /// The model asks for something to be done. Whether it is done is for the agent to decide: the model may have been talked
+    /// into it.
+    ToolCall {
+        /// The model's name for this call.
+        id: String,
+        /// Name of the tool, as the model gives it: it need not be one that was offered.
+        name: String,
+        /// The arguments: always an object, not checked against the schema.
+        arguments: serde_json::Value,
+    },
     /// All was given.
     Done,
     /// It broke; the text says how.

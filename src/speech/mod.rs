@@ -10,7 +10,7 @@ mod utterance;
 pub use cue::{Cue, OverlapCue, PauseCue, TurnCue};
 pub use engine::{
     ChatMessage, ChatRequest, EngineError, EngineKind, LanguageModel, Recognizer, RecognizerStream, Reply, ReplyStream,
-    Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, TurnDetection, TurnDetector, VoiceDetection,
+    Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Tool, TurnDetection, TurnDetector, VoiceDetection,
     VoiceDetector, Wake,
 };
 pub use gate::{Gate, GateConfig, PreRoll};

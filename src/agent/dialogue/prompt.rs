@@ -144,7 +144,7 @@ pub(crate) fn request(
     if messages.last().is_none_or(|last| last.role != Role::User) {
         messages.push(ChatMessage { role: Role::User, content: "(The caller is listening.)".to_owned() });
     }
-    ChatRequest { messages, template, max_tokens }
+    ChatRequest { messages, template, max_tokens, tools: Vec::new() }
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
-//! Speech recognition: a stream that dies is replaced, and the next engine hears the utterance again.
+//! Speech recognition: a stream that dies is replaced, and the next engine hears the utterance again. Between two utterances
+//! the better engine is tried again, after a while.
 
 use super::Links;
 use crate::audio::AudioFrame;
+use crate::id::CallId;
 use crate::speech::{
     EngineError, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, RecognizerStream, Wake,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Frames of an utterance that are kept to be heard again: 10 s. The oldest go first.
 const REPLAY_FRAMES: usize = 500;
+/// A call whose recogniser died tries a better one again after this time, and after twice as long each time it dies again: a
+/// trial that fails costs the caller a second.
+const RETURN: Duration = Duration::from_secs(10);
 
 /// Recognisers in the order in which they are tried.
 pub struct RecognizerChain(Arc<Links<dyn Recognizer>>);
@@ -50,8 +56,15 @@ impl Recognizer for RecognizerChain {
             heard: VecDeque::new(),
             flushing: false,
             served: false,
+            patience: RETURN,
+            back_at: None,
             dead: None,
         }))
+    }
+
+    fn for_call(&self, call: CallId) -> Option<Arc<dyn Recognizer>> {
+        let links = self.0.for_call(|engine| engine.for_call(call))?;
+        Some(Arc::new(Self(links)))
     }
 }
 
@@ -68,10 +81,28 @@ struct Serving {
     flushing: bool,
     /// The engine at work has given a hypothesis.
     served: bool,
+    /// How long a better engine is left alone when it dies again, and until when it is.
+    patience: Duration,
+    back_at: Option<Instant>,
     dead: Option<EngineError>,
 }
 
 impl Serving {
+    /// Goes back to a better engine, if one can be opened and was left alone for long enough.
+    fn come_back(&mut self) {
+        if self.index == 0 || self.dead.is_some() || self.back_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.back_at = Some(Instant::now() + self.patience);
+        let better = self.links.open_among(0..self.index, |engine| engine.open(&self.language, self.wake.clone()));
+        let Ok((index, stream)) = better else { return };
+        tracing::info!(engine = self.links.name_of(index), "a better recogniser is tried again");
+        (self.index, self.stream, self.served) = (index, stream, false);
+        if let Some(what) = &self.expectation {
+            self.stream.expect(what);
+        }
+    }
+
     /// Replaces the stream by one of the next engine that opens, and lets that hear the utterance.
     fn go_on(&mut self, error: EngineError) {
         self.links.report(self.index, Some(&error));
@@ -83,6 +114,8 @@ impl Serving {
             return;
         };
         (self.index, self.stream, self.served) = (index, stream, false);
+        self.back_at = Some(Instant::now() + self.patience);
+        self.patience *= 2;
         if let Some(what) = &self.expectation {
             self.stream.expect(what);
         }
@@ -119,6 +152,7 @@ impl RecognizerStream for Serving {
         self.heard.clear();
         self.flushing = false;
         self.stream.finish();
+        self.come_back();
     }
 
     fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>> {
@@ -238,6 +272,39 @@ mod tests {
         stream.flush();
         assert_eq!((answer(&mut *stream).as_str(), stream.engine()), ("7 frames, 2 phrases", Some("b")));
         assert!(stream.poll().is_none(), "the flush is answered once");
+    }
+
+    #[test]
+    fn a_better_engine_is_tried_again_between_utterances() {
+        let engines: Vec<Arc<dyn Recognizer>> =
+            vec![Arc::new(Engine { name: "a", dies_at: 5 }), Arc::new(Engine { name: "b", dies_at: usize::MAX })];
+        let links = Links::new(engines, |engine| engine.name());
+        let (index, stream) = links.open(0, |engine| engine.open(&Language::default(), Wake::noop().clone())).unwrap();
+        let mut serving = Serving {
+            links,
+            index,
+            stream,
+            language: Language::default(),
+            wake: Wake::noop().clone(),
+            expectation: None,
+            heard: VecDeque::new(),
+            flushing: false,
+            served: false,
+            patience: Duration::ZERO,
+            back_at: None,
+            dead: None,
+        };
+        push(&mut serving, 7);
+        serving.flush();
+        assert_eq!((answer(&mut serving).as_str(), serving.engine()), ("7 frames, 0 phrases", Some("b")));
+        serving.patience = Duration::from_secs(60);
+        serving.finish();
+        assert_eq!(serving.engine(), Some("a"), "the time of the first fall has passed");
+        push(&mut serving, 7);
+        serving.flush();
+        assert_eq!((answer(&mut serving).as_str(), serving.engine()), ("7 frames, 0 phrases", Some("b")));
+        serving.finish();
+        assert_eq!(serving.engine(), Some("b"), "it is left alone for longer now");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Language models: as long as nothing was said, the next one can be asked.
 
 use super::Links;
+use crate::id::CallId;
 use crate::speech::{ChatRequest, EngineError, LanguageModel, Reply, ReplyStream, Wake};
 use std::sync::Arc;
 
@@ -26,6 +27,11 @@ impl LanguageModel for LanguageModelChain {
         let (index, stream) = self.0.open(0, |engine| engine.ask(what, wake.clone()))?;
         let links = Arc::clone(&self.0);
         Ok(Box::new(Serving { links, index, stream, request: what.clone(), wake, spoken: false, over: false }))
+    }
+
+    fn for_call(&self, call: CallId) -> Option<Arc<dyn LanguageModel>> {
+        let links = self.0.for_call(|engine| engine.for_call(call))?;
+        Some(Arc::new(Self(links)))
     }
 }
 
@@ -63,7 +69,7 @@ impl ReplyStream for Serving {
         loop {
             let reply = self.stream.poll()?;
             match &reply {
-                Reply::Delta(_) => self.spoken = true,
+                Reply::Delta(_) | Reply::ToolCall { .. } => self.spoken = true,
                 Reply::Done if !std::mem::replace(&mut self.over, true) => self.links.report(self.index, None),
                 Reply::Failed(what) if !self.over => {
                     if self.go_on(what) {
@@ -132,7 +138,7 @@ mod tests {
     }
 
     fn ask_chain(chain: &LanguageModelChain) -> (String, Reply, String) {
-        let what = ChatRequest { messages: Vec::new(), template: String::new(), max_tokens: 1 };
+        let what = ChatRequest { messages: Vec::new(), template: String::new(), max_tokens: 1, tools: Vec::new() };
         let mut stream = chain.ask(&what, wait::this_thread()).unwrap();
         let (text, end) = wait::read(&mut *stream, Duration::from_secs(1));
         let name = stream.engine().unwrap_or_default().to_owned();

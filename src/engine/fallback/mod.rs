@@ -16,6 +16,7 @@ pub use tts::SynthesizerChain;
 pub use vad::VoiceDetectionChain;
 
 use crate::speech::EngineError;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,28 +30,48 @@ struct Links<T: ?Sized> {
 struct Link<T: ?Sized> {
     name: String,
     engine: Arc<T>,
-    breaker: Breaker,
+    /// Shared by the chains of all calls.
+    breaker: Arc<Breaker>,
 }
 
 impl<T: ?Sized> Links<T> {
     fn new(engines: Vec<Arc<T>>, name: impl Fn(&T) -> &str) -> Arc<Self> {
-        let link = |engine: Arc<T>| Link { name: name(&engine).to_owned(), engine, breaker: Breaker::default() };
+        let link = |engine: Arc<T>| Link { name: name(&engine).to_owned(), engine, breaker: Arc::default() };
         let links: Vec<Link<T>> = engines.into_iter().map(link).collect();
         let name = links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>().join(", ");
         Arc::new(Self { name, links })
+    }
+
+    /// The chain with the call's own engines in it; none where no engine has one. What is known of their health stays shared.
+    fn for_call(&self, own: impl Fn(&T) -> Option<Arc<T>>) -> Option<Arc<Self>> {
+        let own: Vec<_> = self.links.iter().map(|link| own(&link.engine)).collect();
+        if own.iter().all(Option::is_none) {
+            return None;
+        }
+        let links = self.links.iter().zip(own).map(|(link, own)| Link {
+            name: link.name.clone(),
+            engine: own.unwrap_or_else(|| Arc::clone(&link.engine)),
+            breaker: Arc::clone(&link.breaker),
+        });
+        Some(Arc::new(Self { name: self.name.clone(), links: links.collect() }))
     }
 
     /// Opens something at the first link, from number `from` on, that can serve: the number of the link, and what was opened.
     ///
     /// # Errors
     /// What the last link that was tried said; [`EngineError::Unavailable`] when there was none to try.
-    fn open<S>(
+    fn open<S>(&self, from: usize, open: impl FnMut(&T) -> Result<S, EngineError>) -> Result<(usize, S), EngineError> {
+        self.open_among(from..self.links.len(), open)
+    }
+
+    /// As [`Self::open`], among the links with these numbers.
+    fn open_among<S>(
         &self,
-        from: usize,
+        numbers: Range<usize>,
         mut open: impl FnMut(&T) -> Result<S, EngineError>,
     ) -> Result<(usize, S), EngineError> {
         let mut last = None;
-        for (index, link) in self.links.iter().enumerate().skip(from) {
+        for (index, link) in self.links.iter().enumerate().filter(|(index, _)| numbers.contains(index)) {
             if !link.breaker.allows(Instant::now()) {
                 last.get_or_insert_with(|| EngineError::Unavailable {
                     engine: link.name.clone(),
@@ -61,7 +82,12 @@ impl<T: ?Sized> Links<T> {
             match open(&link.engine) {
                 Ok(opened) => return Ok((index, opened)),
                 Err(error) => {
-                    tracing::warn!(engine = %link.name, %error, "an engine cannot serve; the next one is asked");
+                    match error {
+                        EngineError::Declined { .. } => tracing::debug!(engine = %link.name, %error),
+                        _ => {
+                            tracing::warn!(engine = %link.name, %error, "an engine cannot serve; the next one is asked")
+                        }
+                    }
                     self.report(index, Some(&error));
                     last = Some(error);
                 }
@@ -73,12 +99,14 @@ impl<T: ?Sized> Links<T> {
         }))
     }
 
-    /// Tells a link's breaker how it went. Being busy and not knowing a language are no failures.
+    /// Tells a link's breaker how it went. Being busy, declining and not knowing a language are no failures.
     fn report(&self, index: usize, error: Option<&EngineError>) {
         let Some(link) = self.links.get(index) else { return };
         match error {
             None => link.breaker.succeeded(),
-            Some(EngineError::Overloaded { .. } | EngineError::Language { .. }) => link.breaker.released(),
+            Some(EngineError::Overloaded { .. } | EngineError::Declined { .. } | EngineError::Language { .. }) => {
+                link.breaker.released()
+            }
             Some(EngineError::Unavailable { .. } | EngineError::Failed { .. }) => {
                 if link.breaker.failed(Instant::now()) {
                     tracing::warn!(engine = %link.name, "failed too often and is left alone for some seconds");

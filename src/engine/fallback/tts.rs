@@ -1,20 +1,43 @@
 //! Speech synthesis: a line goes on in the next engine from the sentence in which the first one broke.
 
 use super::Links;
+use crate::id::CallId;
 use crate::speech::{EngineError, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Synthesisers in the order in which they are tried.
 ///
-/// A line that breaks before its first frame is given to the next engine whole; one that breaks later from the end of the
-/// last sentence that was given in full, if the engine can tell ([`SynthesisStream::spoken`]), else it has failed. A voice
-/// that an engine does not have is replaced by that engine's own: a strange voice is better than none.
-pub struct SynthesizerChain(Arc<Links<dyn Synthesizer>>);
+/// A line that breaks is given to the next engine from the end of the last sentence that was given in full
+/// ([`SynthesisStream::spoken`]): a sentence that broke off in the middle is begun again, as a person would. A voice that an
+/// engine does not have is replaced by that engine's own: a strange voice is better than none.
+pub struct SynthesizerChain(Arc<Links<dyn Synthesizer>>, Arc<InVain>);
+
+/// The last line for which every engine was waited in vain: who says it once more shall not wait once more, but say something
+/// else.
+#[derive(Default)]
+struct InVain(Mutex<Option<(String, Instant)>>);
+
+/// Waiting for this long is waiting; engines that refuse at once may be asked at once.
+const WAITED: Duration = Duration::from_millis(600);
+/// How long it is remembered.
+const REMEMBERED: Duration = Duration::from_secs(3);
+
+impl InVain {
+    fn is(&self, text: &str) -> bool {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().is_some_and(|(line, at)| line == text && at.elapsed() < REMEMBERED)
+    }
+
+    fn note(&self, text: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((text.to_owned(), Instant::now()));
+    }
+}
 
 impl SynthesizerChain {
     /// First choice first.
     pub fn new(engines: Vec<Arc<dyn Synthesizer>>) -> Self {
-        Self(Links::new(engines, |engine| engine.name()))
+        Self(Links::new(engines, |engine| engine.name()), Arc::default())
     }
 }
 
@@ -24,9 +47,15 @@ impl Synthesizer for SynthesizerChain {
     }
 
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
+        if self.1.is(&what.text) {
+            let what = "every voice was waited for in vain just now".to_owned();
+            return Err(EngineError::Unavailable { engine: self.0.name.clone(), what });
+        }
         let (index, stream) = start(&self.0, 0, what, &wake)?;
         let links = Arc::clone(&self.0);
         Ok(Box::new(Serving {
+            in_vain: Arc::clone(&self.1),
+            began: Instant::now(),
             links,
             index,
             stream,
@@ -49,6 +78,11 @@ impl Synthesizer for SynthesizerChain {
         }
         last
     }
+
+    fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
+        let links = self.0.for_call(|engine| engine.for_call(call))?;
+        Some(Arc::new(Self(links, Arc::clone(&self.1))))
+    }
 }
 
 /// Starts a line at the first link from `from` on that takes it.
@@ -70,6 +104,8 @@ fn start(
 }
 
 struct Serving {
+    in_vain: Arc<InVain>,
+    began: Instant,
     links: Arc<Links<dyn Synthesizer>>,
     index: usize,
     stream: Box<dyn SynthesisStream>,
@@ -87,11 +123,7 @@ impl Serving {
     /// Has the rest of the line spoken by the next engine. The error is final.
     fn go_on(&mut self, error: EngineError) -> Result<(), EngineError> {
         self.links.report(self.index, Some(&error));
-        let spoken = self.stream.spoken();
-        if self.frames > 0 && spoken == 0 {
-            return Err(error);
-        }
-        let at = self.offset + spoken;
+        let at = self.offset + self.stream.spoken();
         let rest = self.request.text.get(at..).unwrap_or_default();
         tracing::warn!(engine = self.links.name_of(self.index), %error, "a line broke; the next engine goes on");
         let request = SpeechRequest { text: rest.to_owned(), ..self.request.clone() };
@@ -110,6 +142,9 @@ impl SynthesisStream for Serving {
                 Synthesis::Failed(error) => {
                     if let Err(error) = self.go_on(error) {
                         self.over = true;
+                        if self.frames + self.before == 0 && self.began.elapsed() >= WAITED {
+                            self.in_vain.note(&self.request.text);
+                        }
                         return Synthesis::Failed(error);
                     }
                 }
@@ -155,9 +190,7 @@ mod tests {
     use crate::audio::FRAME_SAMPLES;
     use crate::engine::wait;
     use crate::speech::Language;
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-    use std::time::Duration;
 
     /// Gives a frame per byte and breaks before the sentence that begins with `!`.
     #[derive(Default)]
@@ -250,11 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_cannot_tell_how_far_it_came_has_failed() {
+    fn a_sentence_that_breaks_off_is_begun_again() {
         let (a, b) = (engine("a", true, false), engine("b", false, false));
-        let (frames, end, name, _) = say(&chain(&[&a, &b]), &request("One.!Two."));
-        assert!(matches!(end, Synthesis::Failed(EngineError::Failed { .. })));
-        assert_eq!((frames, name.as_str()), (4, "a"));
+        let (frames, end, name, total) = say(&chain(&[&a, &b]), &request("One.!Two."));
+        assert!(matches!(end, Synthesis::Done));
+        assert_eq!((frames, name.as_str(), total), (4 + 9, "b", Some(13 * FRAME_SAMPLES as u64)));
+        assert_eq!(*b.asked.lock().unwrap(), ["One.!Two."]);
     }
 
     #[test]
@@ -267,6 +301,18 @@ mod tests {
         assert_eq!((a.opened.load(Relaxed), b.opened.load(Relaxed)), (3, 5));
         b.fragile.store(true, Relaxed);
         assert!(matches!(say(&both, &request("!x")).1, Synthesis::Failed(_)));
+    }
+
+    #[test]
+    fn a_line_that_was_waited_for_in_vain_is_not_waited_for_again() {
+        let a = engine("a", true, true);
+        let chain = chain(&[&a]);
+        let mut stream = chain.speak(&request("!x"), wait::this_thread()).unwrap();
+        std::thread::sleep(WAITED);
+        assert!(matches!(stream.poll(), Synthesis::Failed(_)));
+        let error = chain.speak(&request("!x"), wait::this_thread()).err().unwrap();
+        assert!(matches!(error, EngineError::Unavailable { .. }), "{error}");
+        assert!(chain.speak(&request("!y"), wait::this_thread()).is_ok(), "another line is tried");
     }
 
     #[test]

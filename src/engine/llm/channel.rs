@@ -23,6 +23,13 @@ impl Sender {
         }
     }
 
+    /// Gives calls of tools.
+    pub async fn calls(&self, calls: Vec<Reply>) {
+        for call in calls {
+            self.send(call).await;
+        }
+    }
+
     async fn send(&self, reply: Reply) {
         // An error means that the stream was dropped; this task is about to be aborted.
         let _ = self.replies.send(reply).await;
@@ -66,7 +73,7 @@ impl ReplyStream for Answer {
                 Reply::Failed("the task ended without an answer".to_owned())
             }
         };
-        self.ended |= !matches!(reply, Reply::Delta(_));
+        self.ended |= matches!(reply, Reply::Done | Reply::Failed(_));
         Some(reply)
     }
 

@@ -5,6 +5,7 @@ mod openai;
 mod scripted;
 mod sse;
 mod template;
+mod tool;
 
 pub use openai::{Config as OpenAiConfig, OpenAi};
 pub use scripted::{Config as ScriptedConfig, Scripted};

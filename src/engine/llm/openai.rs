@@ -5,11 +5,13 @@
 
 use super::channel::{self, Sender};
 use super::sse;
+use super::tool::ToolCalls;
+use crate::engine::remote::{Address, Remote, bounded, in_time, nothing, refused, transport};
 use crate::pii::Secret;
 use crate::speech::{ChatRequest, EngineError, LanguageModel, ReplyStream, Wake};
 use eventsource_stream::Eventsource;
-use futures_util::{Stream, StreamExt};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header};
+use futures_util::StreamExt;
+use reqwest::{Client, RequestBuilder, Response, header};
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -19,8 +21,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 const NAME: &str = "openai";
 /// Most bytes of one answer on the wire, framing included: a server that never ends is left.
 const MAX_BYTES: usize = 1 << 20;
-/// Most bytes that are read of the body of a refusal.
-const MAX_REFUSAL: usize = 4096;
 /// How long the rest of a finished answer may take, so that its connection can serve again.
 const REST: Duration = Duration::from_millis(500);
 
@@ -56,9 +56,9 @@ impl Default for Config {
             api_key: None,
             api_key_env: None,
             temperature: None,
-            connect_timeout_ms: 1_000,
-            first_token_timeout_ms: 3_000,
-            stall_timeout_ms: 3_000,
+            connect_timeout_ms: 700,
+            first_token_timeout_ms: 1_000,
+            stall_timeout_ms: 1_000,
             total_timeout_ms: 20_000,
         }
     }
@@ -67,8 +67,7 @@ impl Default for Config {
 /// The engine.
 pub struct OpenAi {
     client: Client,
-    url: Url,
-    key: Option<Secret>,
+    remote: Remote,
     config: Config,
     runtime: Handle,
 }
@@ -79,27 +78,20 @@ impl OpenAi {
     /// # Errors
     /// [`EngineError::Unavailable`] naming the key that is missing or wrong in the settings.
     pub fn open(config: &Config, runtime: &Handle) -> Result<Self, EngineError> {
+        let address = Address {
+            engine: NAME,
+            section: "engine.openai",
+            base_url: &config.base_url,
+            api_key: &config.api_key,
+            api_key_env: &config.api_key_env,
+            expected: "http://HOST:PORT/v1",
+        };
         if config.model.is_empty() {
-            return Err(unavailable("engine.openai.model is not set; name a model of the server".to_owned()));
+            return Err(address.unavailable("engine.openai.model is not set; name a model of the server".to_owned()));
         }
-        let wrong = |what: &dyn std::fmt::Display| {
-            unavailable(format!(
-                "engine.openai.base_url = '{}': {what}; expected is http://HOST:PORT/v1",
-                config.base_url
-            ))
-        };
-        let text = format!("{}/chat/completions", config.base_url.trim_end_matches('/'));
-        let url = Url::parse(&text).map_err(|e| wrong(&e))?;
-        let (true, Some(host)) = (matches!(url.scheme(), "http" | "https"), url.host_str()) else {
-            return Err(wrong(&"is no http or https address"));
-        };
-        let near = host == "localhost"
-            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-        let key = config.key()?;
-        if key.is_some() && url.scheme() == "http" && !near {
-            tracing::warn!(engine = NAME, host, "the API key is sent in clear text; use https");
-        }
-        Ok(Self { client: client(config, &url, near)?, url, key, config: config.clone(), runtime: runtime.clone() })
+        let remote = address.open("/chat/completions", &["http", "https"])?;
+        let client = remote.client(Duration::from_millis(config.connect_timeout_ms))?;
+        Ok(Self { client, remote, config: config.clone(), runtime: runtime.clone() })
     }
 
     fn request(&self, what: &ChatRequest) -> RequestBuilder {
@@ -112,30 +104,11 @@ impl OpenAi {
         if let (Some(temperature), Some(body)) = (self.config.temperature, body.as_object_mut()) {
             body.insert("temperature".to_owned(), json!(temperature));
         }
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(header::ACCEPT, "text/event-stream, application/json")
-            .json(&body);
-        match &self.key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
+        if let (false, Some(body)) = (what.tools.is_empty(), body.as_object_mut()) {
+            let tools = what.tools.iter().map(|tool| json!({"type": "function", "function": tool}));
+            body.insert("tools".to_owned(), tools.collect());
         }
-    }
-}
-
-impl Config {
-    fn key(&self) -> Result<Option<Secret>, EngineError> {
-        match (&self.api_key, &self.api_key_env) {
-            (Some(key), _) => Ok(Some(key.clone()).filter(|key| !key.is_empty())),
-            (None, None) => Ok(None),
-            (None, Some(variable)) => match std::env::var(variable) {
-                Ok(key) if !key.trim().is_empty() => Ok(Some(Secret::new(key.trim()))),
-                _ => Err(unavailable(format!(
-                    "the environment variable {variable} of engine.openai.api_key_env is not set"
-                ))),
-            },
-        }
+        self.remote.post(&self.client).header(header::ACCEPT, "text/event-stream, application/json").json(&body)
     }
 }
 
@@ -145,15 +118,17 @@ impl LanguageModel for OpenAi {
     }
 
     fn ask(&self, what: &ChatRequest, wake: Wake) -> Result<Box<dyn ReplyStream>, EngineError> {
+        self.remote.ready()?;
         let request = self.request(what);
         let limits = Limits::of(&self.config);
-        let at = self.config.base_url.clone();
+        let remote = self.remote.clone();
         let answer = channel::spawn(&self.runtime, NAME, wake, |sender| async move {
             let total = limits.total;
-            match timeout(total, answer(request, limits, &at, sender)).await {
+            let end = match timeout(total, answer(request, limits, &remote, sender)).await {
                 Ok(end) => end,
-                Err(_) => Err(format!("{at}: the answer took longer than {} ms", total.as_millis())),
-            }
+                Err(_) => Err(format!("the answer took longer than {} ms", total.as_millis())),
+            };
+            end.map_err(|what| format!("{}: {what}", remote.shown()))
         });
         Ok(Box::new(answer))
     }
@@ -177,163 +152,80 @@ impl Limits {
 }
 
 /// Asks, and gives on the answer as it comes.
-async fn answer(request: RequestBuilder, limits: Limits, at: &str, sender: Sender) -> Result<(), String> {
+async fn answer(request: RequestBuilder, limits: Limits, remote: &Remote, sender: Sender) -> Result<(), String> {
     let by = Instant::now() + limits.first;
     let early = async {
         let response = request.send().await.map_err(|e| transport(&e))?;
         let status = response.status();
         match status.is_success() {
             true => Ok(response),
-            false => Err(refused(status, response).await),
+            false => Err(refused(remote, status, response).await),
         }
     };
-    let response = in_time(by, limits.first, early).await.map_err(|what| format!("{at}: {what}"))?;
+    let response = in_time(by, limits.first, early).await?;
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let spoken = match kind.split(';').next().unwrap_or_default().trim() {
-        "application/json" => whole(response, by, limits, &sender).await,
-        "text/event-stream" | "text/plain" | "" => stream(response, by, limits, &sender).await,
-        other => Err(format!("the server answered with {other}, not with a stream of events; is the path right?")),
+    let given = match kind.split(';').next().unwrap_or_default().trim() {
+        "application/json" => whole(response, by, limits, &sender).await?,
+        "text/event-stream" | "text/plain" | "" => stream(response, by, limits, &sender).await?,
+        other => {
+            return Err(format!("the server answered with {other}, not with a stream of events; is the path right?"));
+        }
     };
-    match spoken {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(format!("{at}: the server gave an empty answer")),
-        Err(what) => Err(format!("{at}: {what}")),
-    }
+    given.then_some(()).ok_or_else(|| "the server gave an empty answer".to_owned())
 }
 
-/// Reads an answer that comes in one piece. Whether it held words.
+/// Reads an answer that comes in one piece. Whether it held words or calls.
 async fn whole(response: Response, by: Instant, limits: Limits, sender: &Sender) -> Result<bool, String> {
     let body = in_time(by, limits.first, async {
-        let mut chunks = std::pin::pin!(bounded(response));
+        let mut chunks = std::pin::pin!(bounded(response, MAX_BYTES));
         let mut body = Vec::new();
         while let Some(chunk) = chunks.next().await {
             body.extend_from_slice(chunk.map_err(|e| e.to_string())?.as_ref());
         }
         Ok(body)
     });
-    let text = sse::whole(&body.await?)?;
-    let spoken = !text.is_empty();
-    sender.delta(text).await;
-    Ok(spoken)
+    let part = sse::whole(&body.await?)?;
+    let mut calls = ToolCalls::default();
+    calls.take(part.calls)?;
+    let calls = calls.finish()?;
+    let given = !part.text.is_empty() || !calls.is_empty();
+    sender.delta(part.text).await;
+    sender.calls(calls).await;
+    Ok(given)
 }
 
-/// Reads a streamed answer. Whether it held words.
+/// Reads a streamed answer. Whether it held words or calls.
 async fn stream(response: Response, first_by: Instant, limits: Limits, sender: &Sender) -> Result<bool, String> {
-    let mut events = Box::pin(bounded(response).eventsource());
+    let mut events = Box::pin(bounded(response, MAX_BYTES).eventsource());
     let mut by = first_by;
+    let mut calls = ToolCalls::default();
+    let mut begun = false;
     let mut spoken = false;
     loop {
         let event = match timeout_at(by, events.next()).await {
             Ok(Some(Ok(event))) => event,
             Ok(Some(Err(error))) => return Err(format!("the answer was cut off: {error}")),
             Ok(None) => return Err("the answer was cut off before its end".to_owned()),
-            Err(_) if spoken => return Err(format!("the answer stalled for {} ms", limits.stall.as_millis())),
+            Err(_) if begun => return Err(format!("the answer stalled for {} ms", limits.stall.as_millis())),
             Err(_) => return Err(nothing(limits.first)),
         };
         let part = sse::part(&event.data)?;
-        if !part.text.is_empty() {
-            spoken = true;
+        if !part.text.is_empty() || !part.calls.is_empty() {
+            begun = true;
+            spoken |= !part.text.is_empty();
             by = Instant::now() + limits.stall;
+            calls.take(part.calls)?;
             sender.delta(part.text).await;
         }
         if part.finished {
+            let calls = calls.finish()?;
+            let given = spoken || !calls.is_empty();
+            sender.calls(calls).await;
             // Read to the end, so that the connection can be used again; the answer does not wait for that.
             tokio::spawn(timeout(REST, async move { while let Some(Ok(_)) = events.next().await {} }));
-            return Ok(spoken);
+            return Ok(given);
         }
     }
-}
-
-async fn in_time<T>(by: Instant, limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    timeout_at(by, work).await.unwrap_or_else(|_| Err(nothing(limit)))
-}
-
-fn nothing(limit: Duration) -> String {
-    format!("no answer within {} ms", limit.as_millis())
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("{}", transport(.0))]
-    Transport(reqwest::Error),
-    #[error("the answer is longer than {MAX_BYTES} bytes")]
-    TooLong,
-}
-
-/// The body, as far as it is not too long.
-fn bounded(response: Response) -> impl Stream<Item = Result<impl AsRef<[u8]>, Broken>> + Send {
-    let mut left = MAX_BYTES;
-    response.bytes_stream().map(move |chunk| {
-        let chunk = chunk.map_err(Broken::Transport)?;
-        left = left.checked_sub(chunk.len()).ok_or(Broken::TooLong)?;
-        Ok(chunk)
-    })
-}
-
-/// What a refusal means and what to do about it.
-async fn refused(status: StatusCode, mut response: Response) -> String {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() >= MAX_REFUSAL {
-            body.truncate(MAX_REFUSAL);
-            break;
-        }
-    }
-    let advice = match status.as_u16() {
-        300..=399 => "it redirects; put the new address into engine.openai.base_url",
-        401 | 403 => "check engine.openai.api_key_env",
-        404 => "check engine.openai.base_url and model",
-        429 => "its limit of requests or the quota is reached",
-        500..=599 => "the server is in trouble",
-        _ => "the server does not take the request",
-    };
-    match sse::refusal(&body) {
-        words if words.is_empty() => format!("{status}: {advice}"),
-        words => format!("{status}: {advice} (\"{words}\")"),
-    }
-}
-
-/// An error of the transport, with its cause and without the address, which may hold a password.
-fn transport(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    match error {
-        e if e.is_connect() && e.is_timeout() => "cannot connect: no answer".to_owned(),
-        e if e.is_connect() => format!("cannot connect: {cause}"),
-        e if e.is_timeout() => "timed out".to_owned(),
-        _ => format!("the connection broke: {cause}"),
-    }
-}
-
-fn client(config: &Config, url: &Url, near: bool) -> Result<Client, EngineError> {
-    // Another part of the process may have installed it before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
-        // The key and the conversation go to the address that was configured and to no other.
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("tipring/", env!("CARGO_PKG_VERSION")));
-    if near {
-        builder = builder.no_proxy();
-    }
-    if url.scheme() == "http" {
-        // No certificates are needed, so that a system without any will do.
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(|e| {
-        let mut cause: &dyn std::error::Error = &e;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        unavailable(format!("no HTTPS client: {cause}; install the package ca-certificates"))
-    })
-}
-
-fn unavailable(what: String) -> EngineError {
-    EngineError::Unavailable { engine: NAME.to_owned(), what }
 }
 
 #[cfg(test)]
@@ -371,9 +263,9 @@ mod tests {
             Config { api_key: Some("sk-123".into()), temperature: Some(0.5), ..config("http://127.0.0.1:1/v1/") };
         assert!(!format!("{config:?}").contains("sk-123"));
         let engine = open(config).unwrap();
-        assert_eq!(engine.url.as_str(), "http://127.0.0.1:1/v1/chat/completions");
+        assert_eq!(engine.remote.url.as_str(), "http://127.0.0.1:1/v1/chat/completions");
         let message = crate::speech::ChatMessage { role: crate::speech::Role::User, content: "hi".into() };
-        let asked = ChatRequest { messages: vec![message], template: "t".into(), max_tokens: 9 };
+        let asked = ChatRequest { messages: vec![message], template: "t".into(), max_tokens: 9, tools: Vec::new() };
         let request = engine.request(&asked).build().unwrap();
         let body: serde_json::Value = serde_json::from_slice(request.body().unwrap().as_bytes().unwrap()).unwrap();
         let expected = json!({"model": "small", "stream": true, "max_tokens": 9, "temperature": 0.5,

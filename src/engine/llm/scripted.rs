@@ -81,8 +81,12 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         let engine = Scripted::new(&config, runtime.handle());
         let message = ChatMessage { role: Role::Assistant, content: "said".into() };
-        let what =
-            ChatRequest { messages: vec![message; spoken], template: "the flow's answer".into(), max_tokens: 10 };
+        let what = ChatRequest {
+            messages: vec![message; spoken],
+            template: "the flow's answer".into(),
+            max_tokens: 10,
+            tools: Vec::new(),
+        };
         let began = Instant::now();
         let mut stream = engine.ask(&what, wait::this_thread()).unwrap();
         let (text, end) = wait::read(&mut *stream, Duration::from_secs(5));

@@ -1,15 +1,16 @@
 //! Reads what OpenAI-compatible servers send. They differ: what is missing or more than expected does no harm.
 
+use super::tool::Fragment;
+use crate::engine::remote::error_of;
 use serde_json::Value;
 
-/// Longest excerpt of a server's own words in an error, in characters.
-const EXCERPT: usize = 160;
-
 /// What one event of a streamed completion holds.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Part {
     /// Text, perhaps empty: the role, a usage report and keep-alives have none.
     pub text: String,
+    /// Pieces of calls of tools.
+    pub calls: Vec<Fragment>,
     /// The model has finished.
     pub finished: bool,
 }
@@ -35,22 +36,16 @@ pub(super) fn part(data: &str) -> Result<Part, String> {
         .map(content)
         .find(|text| !text.is_empty())
         .unwrap_or_default();
-    Ok(Part { text, finished: choice["finish_reason"].is_string() })
+    let calls = [&choice["delta"], &choice["message"]].into_iter().flat_map(Fragment::all).collect();
+    Ok(Part { text, calls, finished: choice["finish_reason"].is_string() })
 }
 
 /// Reads a whole completion, from servers that do not stream.
 ///
 /// # Errors
 /// As [`part`].
-pub(super) fn whole(body: &[u8]) -> Result<String, String> {
-    let body = String::from_utf8_lossy(body);
-    part(&body).map(|part| part.text)
-}
-
-/// The message in the body of a refusal, as far as there is one, masked and short.
-pub(super) fn refusal(body: &[u8]) -> String {
-    let message = serde_json::from_slice(body).ok().as_ref().and_then(error_of);
-    message.unwrap_or_else(|| excerpt(&String::from_utf8_lossy(body)))
+pub(super) fn whole(body: &[u8]) -> Result<Part, String> {
+    part(&String::from_utf8_lossy(body))
 }
 
 /// A content is a string, or a list of parts with a text each.
@@ -60,19 +55,6 @@ fn content(value: &Value) -> String {
         Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
         _ => String::new(),
     }
-}
-
-fn error_of(value: &Value) -> Option<String> {
-    let error = value.get("error").filter(|e| !e.is_null())?;
-    let message =
-        error["message"].as_str().or(error.as_str()).unwrap_or("the server reports an error without a message");
-    Some(excerpt(message))
-}
-
-/// Servers quote what they were sent: personal data is masked, line breaks go, and it ends soon.
-fn excerpt(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4 * EXCERPT).collect();
-    crate::pii::mask_text(plain.trim()).chars().take(EXCERPT).collect()
 }
 
 #[cfg(test)]
@@ -103,16 +85,14 @@ mod tests {
         assert_eq!(text(r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}"#).0, "ab");
         assert_eq!(text(r#"{"choices":[{"text":"old"}]}"#).0, "old");
         assert_eq!(text("{}"), (String::new(), false));
-        assert_eq!(whole(br#"{"error":null,"choices":[{"message":{"content":"all"}}]}"#), Ok("all".into()));
+        assert_eq!(whole(br#"{"error":null,"choices":[{"message":{"content":"all"}}]}"#).unwrap().text, "all");
     }
 
     #[test]
-    fn an_error_is_told_masked_and_short() {
+    fn an_error_is_told() {
         assert_eq!(part(r#"{"error":{"message":"model not found"}}"#), Err("model not found".into()));
         assert_eq!(part(r#"{"error":"busy"}"#), Err("busy".into()));
         assert!(part("<html>").is_err());
-        let told = refusal(format!("call\n{} {}", "+1 555 123 4567", "x".repeat(900)).as_bytes());
-        assert!(!told.contains("123 4567") && !told.contains('\n') && told.chars().count() <= EXCERPT, "{told}");
     }
 
     proptest! {
@@ -120,7 +100,6 @@ mod tests {
         fn no_bytes_panic(data in "\\PC{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = part(&data);
             let _ = whole(&bytes);
-            prop_assert!(refusal(&bytes).chars().count() <= EXCERPT);
         }
     }
 }

@@ -45,7 +45,8 @@ mod tests {
         for (template, expected) in
             [("Of course.", vec![Reply::Delta("Of course.".into()), Reply::Done]), ("", vec![Reply::Done])]
         {
-            let what = ChatRequest { messages: Vec::new(), template: template.into(), max_tokens: 10 };
+            let what =
+                ChatRequest { messages: Vec::new(), template: template.into(), max_tokens: 10, tools: Vec::new() };
             let mut stream = Template.ask(&what, wake.clone()).unwrap();
             for reply in expected {
                 assert_eq!(stream.poll(), Some(reply));

@@ -2,6 +2,7 @@
 
 use crate::audio::{FRAME_SAMPLES, Samples};
 use crate::engine::wait;
+use crate::id::CallId;
 use crate::speech::{EngineError, Language, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -104,6 +105,11 @@ impl Synthesizer for Cache {
         let first = inner.engine().unwrap_or(self.inner.name()).to_owned();
         let tape = Some(Tape { key, engine: first, frames: Vec::new() });
         Ok(Box::new(Recording { inner, tape, name: self.inner.name().to_owned(), shared: Arc::clone(&self.shared) }))
+    }
+
+    fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
+        let inner = self.inner.for_call(call)?;
+        Some(Arc::new(Self { inner, shared: Arc::clone(&self.shared) }))
     }
 
     fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
