@@ -90,7 +90,7 @@ impl Client {
             ChatMessage { role: Role::System, content: "Be brief.".into() },
             ChatMessage { role: Role::User, content: "Is it \"open\" today?".into() },
         ];
-        let what = ChatRequest { messages, template: String::new(), max_tokens: 60 };
+        let what = ChatRequest { messages, template: String::new(), max_tokens: 60, tools: Vec::new() };
         engine.ask(&what, Waker::from(std::sync::Arc::new(Unpark(thread::current())))).unwrap()
     }
 
@@ -164,7 +164,7 @@ fn the_connection_serves_again() {
     });
     let model = OpenAi::open(&client.config, client.runtime.handle()).unwrap();
     for _ in 0..2 {
-        let what = ChatRequest { messages: Vec::new(), template: String::new(), max_tokens: 5 };
+        let what = ChatRequest { messages: Vec::new(), template: String::new(), max_tokens: 5, tools: Vec::new() };
         let mut stream = model.ask(&what, Waker::noop().clone()).unwrap();
         let until = Instant::now() + Duration::from_secs(3);
         let mut text = String::new();

@@ -84,3 +84,24 @@ fn mistakes_say_where_they_are() {
     let missing = Settings::load(Some(Path::new("/nowhere/x.toml")), []).err().unwrap().to_string();
     assert!(missing.contains("/nowhere/x.toml"), "{missing}");
 }
+
+#[test]
+fn the_example_of_remote_engines_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-config/engines/remote.toml");
+    let settings = Settings::load(Some(&path), []).unwrap();
+    assert_eq!(settings.engine.asr, ["deepgram", "openai", "pocketsphinx"]);
+    let answer_ms = settings.engine.openai_asr.answer_timeout_ms;
+    assert!(settings.turn.final_grace_ms > answer_ms, "the agent decides before the recogniser has answered");
+    // What is commented out is no less right.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let all: String = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ") || l.starts_with('[')).unwrap_or(line))
+        .filter(|line| {
+            !line.starts_with("asr = [\"deepgram\"")
+                && !line.starts_with("tts = [\"openai\"")
+                && !line.starts_with("llm = [\"openai\"")
+        })
+        .fold(String::new(), |text, line| text + line + "\n");
+    toml::from_str::<Settings>(&all).unwrap_or_else(|error| panic!("{error}\n{all}"));
+}

@@ -1,0 +1,6 @@
+//! What several test modules share.
+
+pub mod deepgram;
+pub mod peer;
+pub mod realtime;
+pub mod wake;
