@@ -3,7 +3,7 @@
 use super::behaviour::Behaviour;
 use super::corpus::Corpus;
 use super::dice::Dice;
-use crate::speech::{AnswerKind, PauseCurve};
+use crate::speech::PauseCurve;
 
 /// What comes after a stretch of speech.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -78,17 +78,17 @@ impl Caller {
         (pause.clamp(0.2, 6.0) * 1000.0) as u64
     }
 
-    /// An utterance of the corpus as this caller speaks it. Pauses fall where the corpus allows them, as many as `kind` has
+    /// An utterance of the corpus as this caller speaks it. Pauses fall where the corpus allows them, as many as answers in `state` have
     /// on average, and of them `complete_share` where what was said could be all.
     pub fn speak(
         &self,
         utterance: &str,
-        kind: AnswerKind,
+        state: &str,
         behaviour: &Behaviour,
         corpus: &Corpus,
         rng: &mut Dice,
     ) -> Vec<Stretch> {
-        let chances = corpus.chances(kind).times(self.hesitation);
+        let chances = corpus.chances(state).times(self.hesitation);
         let places = utterance.split_whitespace().filter(|token| !matches!(*token, "/" | "~")).count();
         let anywhere = chances.anywhere / places.max(1) as f64;
         let mut stretches = Vec::new();

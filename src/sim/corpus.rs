@@ -87,20 +87,15 @@ impl Corpus {
         self.lists.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The chances that give utterances of this kind the pauses that [`Behaviour::holds`] asks for.
-    pub fn chances(&self, kind: AnswerKind) -> Chances {
-        let answers: Vec<&String> = self
-            .lists
-            .iter()
-            .filter(|(name, _)| self.flow.state_names().any(|state| state == *name) && kind_of(name) == kind)
-            .flat_map(|(_, list)| list)
-            .collect();
+    /// The chances that give answers in this state the pauses that [`Behaviour::holds`] asks for.
+    pub fn chances(&self, state: &str) -> Chances {
+        let answers = self.list(state);
         let mean = |mark: char| {
             let places: usize = answers.iter().map(|text| text.matches(mark).count()).sum();
             places as f64 / answers.len().max(1) as f64
         };
-        let holds = Behaviour::holds(kind);
-        let share = Behaviour::complete_share(kind);
+        let holds = Behaviour::holds(state);
+        let share = Behaviour::complete_share(kind_of(state));
         let (complete, middle) = (holds * share, holds * (1.0 - share));
         let chance = |wanted: f64, places: f64| if places > 0.0 { (wanted / places).min(0.95) } else { 0.0 };
         let (complete_chance, middle_chance) = (chance(complete, mean('/')), chance(middle, mean('~')));

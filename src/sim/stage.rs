@@ -2,13 +2,13 @@
 
 use super::behaviour::Behaviour;
 use super::caller::{After, Caller, Stretch, normal, pick};
-use super::corpus::{Corpus, kind_of};
+use super::corpus::Corpus;
 use super::dice::Dice;
 use super::ears::{Ears, Sensed, Sound};
 use super::turns::Setup;
 use crate::agent::{Action, Agent, Input};
 use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
-use crate::speech::{AnswerKind, HypothesisKind, Reply};
+use crate::speech::{HypothesisKind, Reply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A call ends here, whatever the agent does.
@@ -316,8 +316,7 @@ impl<'a> Stage<'a> {
                 if quiet && self.now >= self.busy && !self.agent.has_ended() {
                     let state = self.agent.state_name().to_owned();
                     let utterance = pick(&mut self.rng, self.corpus.list(&state)).to_owned();
-                    let kind = kind_of(&state);
-                    let stretches = self.caller.speak(&utterance, kind, self.behaviour, self.corpus, &mut self.rng);
+                    let stretches = self.caller.speak(&utterance, &state, self.behaviour, self.corpus, &mut self.rng);
                     self.speak(stretches, Sound::Turn);
                 }
             }
@@ -352,7 +351,7 @@ impl<'a> Stage<'a> {
         };
         let words = pick(&mut self.rng, self.corpus.list(list)).to_owned();
         let stretches = if sound == Sound::Turn {
-            self.caller.speak(&words, AnswerKind::Choice, self.behaviour, self.corpus, &mut self.rng)
+            self.caller.speak(&words, "plan", self.behaviour, self.corpus, &mut self.rng)
         } else {
             vec![self.caller.in_one_breath(&words, self.corpus, &mut self.rng)]
         };

@@ -20,7 +20,7 @@ const ENGLISH: PauseCurve = PauseCurve {
     points: &[(SHORTEST_S, 1.0), (0.3, 0.556), (0.6, 0.217), (1.0, 0.10), (1.6, 0.05)],
 };
 const MANDARIN: PauseCurve = PauseCurve {
-    usual_eagerness: 0.34,
+    usual_eagerness: 0.25,
     points: &[(SHORTEST_S, 1.0), (0.3, 0.51), (0.6, 0.163), (0.8, 0.10), (1.1, 0.05)],
 };
 
@@ -30,7 +30,7 @@ impl PauseCurve {
         if language.starts_with("zh") { MANDARIN } else { ENGLISH }
     }
 
-    /// What a second of waiting is worth against a cut-off where nothing else is wished: the value with which one in ten
+    /// What a second of waiting is worth against a cut-off where nothing else is wished: the value at which about one in ten
     /// pauses of simulated callers of this language is cut off.
     pub fn usual_eagerness(&self) -> f64 {
         self.usual_eagerness

@@ -47,37 +47,37 @@ pub(crate) struct Evidence {
 
 /// Log odds that a pause is one within the turn, by what was asked and how far the answer has come. This and the weights
 /// below are a logistic regression on the development half of the simulated callers of both languages (`tipring simulate
-/// turns --half dev`), 51,000 pauses; the other half was not looked at.
+/// turns --half dev`), 48,000 pauses; the other half of the seeds was not looked at.
 fn prior(kind: AnswerKind, progress: Progress) -> f64 {
     use AnswerKind::{Choice, Name, Number, Open, YesNo};
     match (progress, kind) {
-        (Progress::Digits, _) => 2.35,
-        (Progress::Expected, YesNo) => -0.2,
-        (Progress::Expected, Choice) => 0.25,
-        (Progress::Expected, Number) => -1.85,
-        (Progress::Expected, Name | Open) => 1.27,
-        (Progress::Incomplete, YesNo) => 1.2,
+        (Progress::Digits, _) => 2.2,
+        (Progress::Expected, YesNo) => -0.56,
+        (Progress::Expected, Choice) => -0.34,
+        (Progress::Expected, Number) => -1.8,
+        (Progress::Expected, Name | Open) => -0.13,
+        (Progress::Incomplete, YesNo) => 1.0,
         (Progress::Incomplete, Choice) => 1.7,
-        (Progress::Incomplete, Number) => 0.9,
-        (Progress::Incomplete, Name) => 1.9,
-        (Progress::Incomplete, Open) => 2.1,
-        (Progress::Nothing, YesNo) => 0.8,
-        (Progress::Nothing, Choice) => 1.0,
-        (Progress::Nothing, Number) => 3.0,
-        (Progress::Nothing, Name | Open) => 2.0,
-        (Progress::Words, YesNo) => 0.4,
-        (Progress::Words, Choice) => 1.25,
-        (Progress::Words, Number) => 2.1,
-        (Progress::Words, Name) => 1.6,
-        (Progress::Words, Open) => 2.35,
+        (Progress::Incomplete, Number) => 2.0,
+        (Progress::Incomplete, Name) => 1.7,
+        (Progress::Incomplete, Open) => 2.05,
+        (Progress::Nothing, YesNo) => 0.25,
+        (Progress::Nothing, Choice) => 0.9,
+        (Progress::Nothing, Number) => 2.5,
+        (Progress::Nothing, Name | Open) => 2.3,
+        (Progress::Words, YesNo) => -0.1,
+        (Progress::Words, Choice) => 1.07,
+        (Progress::Words, Number) => 2.4,
+        (Progress::Words, Name) => 1.4,
+        (Progress::Words, Open) => 2.55,
     }
 }
 
 /// Log odds for each doubling of the number of words, where they are no whole expected phrase: the longer, the more likely
 /// that it is over.
-const PER_DOUBLING_OF_WORDS: f64 = -0.58;
+const PER_DOUBLING_OF_WORDS: f64 = -0.61;
 /// Log odds for each e-fold that this caller pauses more often than others.
-const PER_HESITATION: f64 = 0.42;
+const PER_HESITATION: f64 = 0.36;
 /// Log odds for each semitone that the pitch fell less than usual.
 const PER_SEMITONE: f64 = 0.32;
 /// The usual fall before a pause, in semitones.
