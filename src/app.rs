@@ -171,8 +171,8 @@ pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
     for warning in warnings {
         tracing::warn!(engine = %warning.engine, "{}", warning.what);
     }
-    let engine::Engines { vad, asr, tts, llm, .. } = engines;
-    Ok(call::Engines { vad, asr, tts, llm })
+    let engine::Engines { vad, turn, asr, tts, llm, .. } = engines;
+    Ok(call::Engines { vad, turn, asr, tts, llm })
 }
 
 /// One voice detector by its name, without the rest.

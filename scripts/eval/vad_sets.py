@@ -191,8 +191,8 @@ def sounds(data, out):
     for path in sorted((data / "noise/dtmf_pipecat").glob("*.wav")):
         rows.append((path, "dtmf"))
     for path in sorted((data / "noise/baresip_tones").glob("*.wav")):
-        # These two are announcements: a voice.
-        if path.stem in ("error", "notfound"):
+        # These are announcements, the third against its name: its spectrogram is that of a voice.
+        if path.stem in ("error", "notfound", "ring"):
             continue
         rows.append((path, "dtmf" if path.stem.startswith("sound") and path.stem != "soundroute" else "ringback"))
     for name, parts in NETWORK.items():

@@ -12,7 +12,7 @@ use crate::id::CallId;
 use crate::media::MediaServer;
 use crate::metrics::{CallDirection, Metrics};
 use crate::record::{CallRecord, Direction};
-use crate::speech::{LanguageModel, Recognizer, Synthesizer, VoiceDetection};
+use crate::speech::{LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
 use crate::ua::{Admission, IncomingCall, Permit, UserAgent};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,8 @@ const LIVE: usize = 1024;
 pub struct Engines {
     /// Voice activity detection.
     pub vad: Arc<dyn VoiceDetection>,
+    /// A turn model, where there is one.
+    pub turn: Option<Arc<dyn TurnDetection>>,
     /// Speech recognition.
     pub asr: Arc<dyn Recognizer>,
     /// Speech synthesis, with its cache of fixed lines.

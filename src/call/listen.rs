@@ -2,7 +2,9 @@
 
 use super::speech::{Observed, Outbox};
 use crate::audio::{AudioFrame, MediaTime};
-use crate::speech::{EngineError, EngineKind, Expectation, Gate, RecognizerStream, SpeechEdge, VoiceDetector};
+use crate::speech::{
+    Cue, EngineError, EngineKind, Expectation, Gate, RecognizerStream, SpeechEdge, TurnDetector, VoiceDetector,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ const LEAD_IN_MS: u64 = 140;
 pub(super) struct Listen {
     vad: Box<dyn VoiceDetector>,
     gate: Gate,
+    turn: Option<Box<dyn TurnDetector>>,
     recognizer: Option<Box<dyn RecognizerStream>>,
     pre_roll: VecDeque<AudioFrame>,
     /// Frames go to the recogniser: from an onset until the session says that the utterance is over.
@@ -31,12 +34,14 @@ impl Listen {
     pub(super) fn new(
         vad: Box<dyn VoiceDetector>,
         gate: Gate,
+        turn: Option<Box<dyn TurnDetector>>,
         recognizer: Option<Box<dyn RecognizerStream>>,
         name: &str,
     ) -> Self {
         Self {
             vad,
             gate,
+            turn,
             recognizer,
             pre_roll: VecDeque::with_capacity(PRE_ROLL_FRAMES + 1),
             in_utterance: false,
@@ -73,6 +78,9 @@ impl Listen {
         // A detector that answers about an earlier frame has heard nothing before its first one.
         let lag_ms = self.vad.lag_ms();
         let edge = (frame.at.ms() >= lag_ms).then(|| self.gate.push(frame.at.minus_ms(lag_ms), probability)).flatten();
+        if let Some(turn) = &mut self.turn {
+            turn.push(frame);
+        }
         if self.in_utterance {
             self.feed(frame);
         } else {
@@ -93,7 +101,12 @@ impl Listen {
                     self.pre_roll = pre_roll;
                 }
             }
-            Some(SpeechEdge::Paused { .. }) => self.speaking = false,
+            Some(SpeechEdge::Paused { last }) => {
+                self.speaking = false;
+                if let Some(turn) = &mut self.turn {
+                    turn.ask(last);
+                }
+            }
             None => {}
         }
         if let Some(edge) = edge {
@@ -107,8 +120,16 @@ impl Listen {
         }
     }
 
-    /// Takes what the recogniser has.
+    /// Takes what the turn model and the recogniser have.
     pub(super) fn collect(&mut self, now: MediaTime, outbox: &mut Outbox) {
+        match self.turn.as_mut().and_then(|turn| turn.poll()) {
+            Some(Ok(cue)) => outbox.put(now, Observed::Cue(Cue::Turn(cue))),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the turn model failed; this call goes on without it");
+                self.turn = None;
+            }
+            None => {}
+        }
         while let Some(recognizer) = &mut self.recognizer {
             match recognizer.poll() {
                 None => return,
@@ -128,5 +149,70 @@ impl Listen {
     fn deaf(&mut self, error: &EngineError, now: MediaTime, outbox: &mut Outbox) {
         self.recognizer = None;
         outbox.put(now, Observed::Down { kind: EngineKind::Asr, why: error.to_string() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::FrameOrigin;
+    use crate::speech::{GateConfig, TurnCue};
+    use tokio::sync::mpsc;
+
+    /// Loud is speech, and the answer is about the frame before.
+    struct Late(f32);
+
+    impl VoiceDetector for Late {
+        fn push(&mut self, frame: &AudioFrame) -> f32 {
+            std::mem::replace(&mut self.0, if frame.samples[0] > 1000 { 1.0 } else { 0.0 })
+        }
+        fn lag_ms(&self) -> u64 {
+            20
+        }
+    }
+
+    /// Answers at the first poll after a question, with what it covers.
+    struct Asked(MediaTime, Option<MediaTime>);
+
+    impl TurnDetector for Asked {
+        fn push(&mut self, frame: &AudioFrame) {
+            self.0 = frame.end();
+        }
+        fn ask(&mut self, last: MediaTime) {
+            assert!(last < self.0);
+            self.1 = Some(self.0);
+        }
+        fn poll(&mut self) -> Option<Result<TurnCue, EngineError>> {
+            self.1.take().map(|covers| Ok(TurnCue { covers, complete: 0.75 }))
+        }
+    }
+
+    #[test]
+    fn each_pause_is_put_to_the_turn_model_and_late_answers_are_read_in_their_time() {
+        let turn = Asked(MediaTime::ZERO, None);
+        let gate = Gate::new(GateConfig::default());
+        let mut listen = Listen::new(Box::new(Late(0.0)), gate, Some(Box::new(turn)), None, "none");
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut outbox = Outbox::new(sender);
+        // Two words: 200 to 400 ms and 800 to 1000 ms.
+        for n in 0..70 {
+            let loud = if (10..20).contains(&n) || (40..50).contains(&n) { 8000 } else { 0 };
+            let mut frame = AudioFrame::silence(MediaTime::from_frames(n));
+            (frame.origin, frame.samples) = (FrameOrigin::Received, [loud; 320]);
+            listen.hear(&frame, &mut outbox);
+            listen.collect(frame.end(), &mut outbox);
+        }
+        let mut got = Vec::new();
+        while let Ok(observation) = receiver.try_recv() {
+            got.push(match observation.what {
+                Observed::Edge(SpeechEdge::Started { onset }) => ("started", onset.ms()),
+                Observed::Edge(SpeechEdge::Paused { last }) => ("paused", last.ms()),
+                Observed::Cue(Cue::Turn(cue)) => ("turn", cue.covers.ms()),
+                other => panic!("{other:?}"),
+            });
+        }
+        // Announced 80 ms after the end, and 20 ms later for the detector's lag.
+        let word = |from, to| [("started", from), ("paused", to), ("turn", to + 100)];
+        assert_eq!(got, [word(160, 400), word(760, 1000)].concat());
     }
 }

@@ -168,6 +168,7 @@ impl Session {
     fn on_observation(&mut self, Observation { at, what }: Observation) {
         let input = match what {
             Observed::Edge(edge) => Input::Speech(edge),
+            Observed::Cue(cue) => Input::Cue(cue),
             Observed::Heard(hypothesis) => Input::Heard(hypothesis),
             Observed::Media(MediaEvent::Playout(event)) => Input::Playout(event),
             Observed::Media(MediaEvent::Dtmf { digit, .. }) => Input::Dtmf(digit),

@@ -37,7 +37,14 @@ pub(super) fn open(
 ) -> Result<Ready, crate::speech::EngineError> {
     let (audio_thread, wake) = shared.speech.choose();
     let vad = shared.engines.vad.open()?;
-    ledger.served(EngineKind::Vad, shared.engines.vad.name().to_owned());
+    ledger.served(EngineKind::Vad, vad.engine().unwrap_or(shared.engines.vad.name()).to_owned());
+    let turn = shared.engines.turn.as_ref().and_then(|engine| match engine.open(wake.clone()) {
+        Ok(turn) => Some(turn),
+        Err(error) => {
+            tracing::warn!(call = %ledger.id(), %error, "no turn model");
+            None
+        }
+    });
     let mut first = Vec::new();
     // Engines that keep a connection for each call have one for this.
     let (id, engines) = (ledger.id(), &shared.engines);
@@ -54,7 +61,7 @@ pub(super) fn open(
     };
     Ok(Ready {
         audio_thread,
-        listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), recognizer, asr.name()),
+        listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), turn, recognizer, asr.name()),
         speak: Speak::new(tts, wake),
         replies: Replies::new(llm),
         agent: Agent::new(flow.clone(), variables, shared.turn.clone()),

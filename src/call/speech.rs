@@ -8,7 +8,7 @@ use super::listen::Listen;
 use super::speak::{Line, Speak};
 use crate::audio::{MediaTime, UtteranceId};
 use crate::media::{MediaEvent, SpeechLink};
-use crate::speech::{EngineKind, Expectation, Hypothesis, HypothesisKind, SpeechEdge, Wake};
+use crate::speech::{Cue, EngineKind, Expectation, Hypothesis, HypothesisKind, SpeechEdge, Wake};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,6 +62,8 @@ pub(super) struct Observation {
 pub(super) enum Observed {
     /// The caller's voice activity changed.
     Edge(SpeechEdge),
+    /// The caller's voice tells something beside the words.
+    Cue(Cue),
     /// The recogniser has something.
     Heard(Hypothesis),
     /// The media thread reported something.
@@ -83,7 +85,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    fn new(sender: mpsc::Sender<Observation>) -> Self {
+    pub(super) fn new(sender: mpsc::Sender<Observation>) -> Self {
         Self { sender, waiting: VecDeque::with_capacity(16) }
     }
 

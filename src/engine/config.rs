@@ -1,6 +1,6 @@
 //! Which engines serve, and their settings.
 
-use super::{asr, llm, realtime, tts, vad};
+use super::{asr, llm, realtime, tts, turn, vad};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -17,6 +17,8 @@ pub struct Config {
     pub tts: Vec<String>,
     /// Language models.
     pub llm: Vec<String>,
+    /// Turn models, asked in pauses whether the turn is over; none by default. The first that opens serves.
+    pub turn: Vec<String>,
     /// Threads that recognise and synthesise; 0: one per core.
     pub workers: usize,
     /// Memory for lines that are kept ready, in MiB; a second of speech takes 32 kB.
@@ -28,6 +30,8 @@ pub struct Config {
     pub earshot: vad::EarshotConfig,
     /// Settings of the voice detectors `silero` and `earshot+silero`.
     pub silero: vad::SileroConfig,
+    /// Settings of the turn model `smart-turn`.
+    pub smart_turn: turn::SmartTurnConfig,
     /// Settings of the recogniser `pocketsphinx`.
     pub pocketsphinx: asr::PocketSphinxConfig,
     /// Settings of the recogniser `whisper`.
@@ -72,11 +76,13 @@ impl Default for Config {
             asr: one("pocketsphinx"),
             tts: one("flite"),
             llm: one("template"),
+            turn: Vec::new(),
             workers: 0,
             tts_cache_mb: 64,
             onnxruntime: None,
             earshot: vad::EarshotConfig::default(),
             silero: vad::SileroConfig::default(),
+            smart_turn: turn::SmartTurnConfig::default(),
             pocketsphinx: asr::PocketSphinxConfig::default(),
             whisper: asr::WhisperConfig::default(),
             flite: tts::FliteConfig::default(),

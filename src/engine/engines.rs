@@ -3,8 +3,8 @@
 use super::batch::Pool;
 use super::fallback::{LanguageModelChain, RecognizerChain, SynthesizerChain, VoiceDetectionChain};
 use super::realtime::Realtime;
-use super::{Config, asr, llm, tts, vad};
-use crate::speech::{EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, VoiceDetection};
+use super::{Config, asr, llm, tts, turn, vad};
+use crate::speech::{EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 
@@ -37,6 +37,8 @@ pub struct Finding {
 pub struct Engines {
     /// Voice activity detection.
     pub vad: Arc<dyn VoiceDetection>,
+    /// The turn model, where one is configured and serves.
+    pub turn: Option<Arc<dyn TurnDetection>>,
     /// Speech recognition.
     pub asr: Arc<dyn Recognizer>,
     /// Speech synthesis; this is `cache`.
@@ -73,9 +75,11 @@ impl Engines {
         let asr = parts.chain(EngineKind::Asr, &config.asr, Parts::asr, &mut findings)?;
         let tts = parts.chain(EngineKind::Tts, &config.tts, Parts::tts, &mut findings)?;
         let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
+        let turn = parts.turn(&mut findings);
         let cache = Arc::new(tts::Cache::new(Arc::new(SynthesizerChain::new(tts)), config.tts_cache_mb << 20));
         let engines = Self {
             vad: Arc::new(VoiceDetectionChain::new(vad)),
+            turn,
             asr: Arc::new(RecognizerChain::new(asr)),
             tts: Arc::clone(&cache) as Arc<dyn Synthesizer>,
             llm: Arc::new(LanguageModelChain::new(llm)),
@@ -132,6 +136,20 @@ impl<'a> Parts<'a> {
 
     pub fn vad(&self, name: &str) -> Result<Arc<dyn VoiceDetection>, EngineError> {
         voice_detection(self.config, name)
+    }
+
+    /// The first turn model that serves. One that does not is a warning: turns end by other signs then.
+    fn turn(&self, findings: &mut Vec<Finding>) -> Option<Arc<dyn TurnDetection>> {
+        let library = self.config.onnxruntime.as_deref();
+        let mut names = self.config.turn.iter();
+        names.find_map(|name| match turn::build(name, &self.config.smart_turn, library) {
+            Ok(engine) => Some(engine),
+            Err(error) => {
+                let (engine, what) = (name.clone(), error.to_string());
+                findings.push(Finding { kind: EngineKind::Vad, engine, level: Level::Warning, what });
+                None
+            }
+        })
     }
 
     pub fn asr(&self, name: &str) -> Result<Arc<dyn Recognizer>, EngineError> {

@@ -15,6 +15,7 @@ mod probe;
 pub mod realtime;
 mod remote;
 pub mod tts;
+pub mod turn;
 pub mod vad;
 mod wait;
 

@@ -303,7 +303,11 @@ mod tests {
         let got = figures(script, 0, &[(ms(90), ms(280))]);
         assert_eq!((got.onset_delay_p50_ms, got.onset_shift_p50_ms), (Some(70.0), Some(10.0)));
         assert_eq!((got.offset_delay_p50_ms, got.offset_shift_p50_ms), (Some(100.0), Some(20.0)));
-        assert_eq!(got.missed_speech_percent, Some(0.0), "the frame from 80 on has its middle at 90, and 100 is heard");
+        assert_eq!(
+            got.missed_speech_percent,
+            Some(10.0),
+            "the frame from 80 on has its middle in the label, one of ten"
+        );
     }
 
     #[test]
