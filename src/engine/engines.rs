@@ -253,7 +253,10 @@ mod tests {
     #[test]
     fn an_unknown_or_missing_name_lists_the_known_ones() {
         for (text, expected) in [
-            ("vad = ['silero']", "engine.vad: there is no engine 'silero'; use one of: earshot, scripted"),
+            (
+                "vad = ['sillero']",
+                "engine.vad: there is no engine 'sillero'; use one of: earshot+silero, earshot, silero, scripted",
+            ),
             (
                 "tts = ['flite', 'pipe']",
                 "engine.tts: there is no engine 'pipe'; use one of: flite, piper, openai, realtime, scripted",

@@ -165,10 +165,13 @@ fn the_doctor_hears_and_understands_its_own_voice() {
         return;
     }
     for codec in CodecKind::ALL {
-        let heard = format!("{codec}: earshot hears");
+        // Behind earshot+silero, where that is missing.
+        let (line, heard) = (format!("{codec}: "), "earshot hears the word");
         assert!(
-            found.iter().any(|f| f["what"].as_str().is_some_and(|what| what.contains(&heard))),
-            "{heard}: {found:?}"
+            found
+                .iter()
+                .any(|f| f["what"].as_str().is_some_and(|what| what.starts_with(&line) && what.contains(heard))),
+            "{codec}: {found:?}"
         );
     }
     // A single word in telephone band, at the very beginning of a call, is not always understood; the doctor then says so.
