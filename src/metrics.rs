@@ -305,6 +305,13 @@ impl Metrics {
         }
     }
 
+    /// How many of all answers so far had their first line ready when the turn was over, in percent; none without answers.
+    pub fn first_lines_ready_percent(&self) -> Option<f64> {
+        let count = |outcome| self.0.answers.get_or_create(&OutcomeLabel { outcome }).get() as f64;
+        let (ready, waited) = (count("ready"), count("waited"));
+        (ready + waited > 0.0).then(|| (ready / (ready + waited) * 1000.0).round() / 10.0)
+    }
+
     /// An engine failed. `kind` is `vad`, `asr`, `tts` or `llm`; `engine` its configured name (a bounded set).
     pub fn engine_failed(&self, kind: &'static str, engine: &str) {
         self.0.engine_failures.get_or_create(&EngineLabel { kind, engine: engine.to_owned() }).inc();

@@ -111,6 +111,8 @@ struct Figures<'a> {
     bench: &'a str,
     parallel_calls: u32,
     material: &'a str,
+    /// Answers whose first line was ready when the caller's turn was over.
+    first_lines_ready_percent: Option<f64>,
     #[serde(flatten)]
     summary: &'a Summary,
     machine: &'a Machine,
@@ -250,6 +252,7 @@ async fn measure(
     report.machine = Machine::here();
     report.set_engines(engines.names());
     let Some(lab) = Arc::into_inner(lab) else { bail!("a call is still up") };
+    let first_lines_ready_percent = lab.first_lines_ready_percent();
     lab.shutdown().await;
     if let Some(dir) = &common.report {
         report::write(dir, &report, &[])?;
@@ -259,6 +262,7 @@ async fn measure(
             bench,
             parallel_calls: common.parallel,
             material: &material,
+            first_lines_ready_percent,
             summary: &report.summary,
             machine: &report.machine,
             definition: &report.definition,
@@ -267,6 +271,9 @@ async fn measure(
     } else {
         console.line(format_args!("material         {material}; {} calls at a time", common.parallel));
         console.finish(&report)?;
+        if let Some(percent) = first_lines_ready_percent {
+            console.line(format_args!("first lines      {percent} % were ready when the caller's turn was over"));
+        }
     }
     Ok(if report.summary.calls_failed > 0 {
         ExitCode::from(2)

@@ -86,6 +86,11 @@ impl Lab {
         self.server.events()
     }
 
+    /// How many answers of all calls had their first line ready when the turn was over, in percent.
+    pub fn first_lines_ready_percent(&self) -> Option<f64> {
+        self.server.metrics().first_lines_ready_percent()
+    }
+
     /// Who is called.
     pub fn target(&self) -> &str {
         &self.target

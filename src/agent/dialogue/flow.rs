@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Most lines that one line with slots is rendered as ahead of time.
+const MAX_RENDERINGS: usize = 64;
+
 /// A variable that the lines of a flow may name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Variable {
@@ -133,6 +136,8 @@ pub struct Flow {
     pub(crate) too_many_turns: Step,
     pub(crate) transfer_failed: Step,
     pub(crate) globals: Vec<Rule>,
+    /// The values that a slot can take, where they are listed.
+    pub(crate) slot_values: BTreeMap<String, Vec<String>>,
     pub(crate) states: Vec<State>,
     /// What was found while reading; no errors.
     pub(crate) warnings: Vec<FlowFinding>,
@@ -224,17 +229,41 @@ impl Flow {
         all
     }
 
-    /// The lines that are known before a call, with these values for the variables (defaults for the others), each once:
-    /// to be synthesised ahead. The fallback line is the first.
+    /// The lines that are known before a call, with these values for the variables (defaults for the others) and every value
+    /// that their slots can take, each once: to be synthesised ahead. The fallback line is the first.
     pub fn fixed_lines(&self, variables: &BTreeMap<String, String>) -> Vec<String> {
         let known: BTreeMap<String, String> = self.values(variables, |_| None);
         let mut seen = BTreeSet::new();
         self.prompts()
             .flat_map(|prompt| &prompt.variants)
-            .filter(|template| template.names().all(|name| known.contains_key(name)))
-            .map(|template| template.render(|name| known.get(name).map(String::as_str)))
+            .flat_map(|template| self.renderings(template, &known))
             .filter(|line| !line.is_empty() && seen.insert(line.clone()))
             .collect()
+    }
+
+    /// A line with every value that its slots can take; none where they can take any, or too many.
+    fn renderings(&self, template: &Template, known: &BTreeMap<String, String>) -> Vec<String> {
+        let mut all: Vec<BTreeMap<&str, &str>> = vec![BTreeMap::new()];
+        for name in template.names().filter(|name| !known.contains_key(*name)) {
+            let Some(values) = self.slot_values.get(name) else { return Vec::new() };
+            if all.len() * values.len() > MAX_RENDERINGS {
+                return Vec::new();
+            }
+            all = all
+                .iter()
+                .flat_map(|chosen| {
+                    values.iter().map(move |value| {
+                        let mut chosen = chosen.clone();
+                        chosen.insert(name, value);
+                        chosen
+                    })
+                })
+                .collect();
+        }
+        let render = |chosen: &BTreeMap<&str, &str>| {
+            template.render(|name| known.get(name).map(String::as_str).or_else(|| chosen.get(name).copied()))
+        };
+        all.iter().map(render).collect()
     }
 
     /// Every prompt, the fallback's first.
@@ -291,5 +320,30 @@ mod tests {
                 assert!(phrase.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | '\'')), "{phrase}");
             }
         }
+    }
+
+    #[test]
+    fn lines_with_listed_slots_are_rendered_with_every_value() {
+        let flow = r#"
+            start = "ask"
+            [fallback]
+            say = "Sorry."
+            hang_up = true
+            [slots]
+            day = ["monday", "friday"]
+            [state.ask]
+            say = "Which day?"
+            [[state.ask.on]]
+            phrases = ["on <day>", "call <who>"]
+            goto = "end"
+            [state.end]
+            say = ["See you on {day}.", "I will tell {who}."]
+            hang_up = true
+        "#;
+        let flow = Flow::parse(flow, "slots.toml").unwrap_or_else(|error| panic!("{error}"));
+        let lines = flow.fixed_lines(&BTreeMap::new());
+        assert!(lines.iter().any(|line| line == "See you on monday."), "{lines:?}");
+        assert!(lines.iter().any(|line| line == "See you on friday."));
+        assert!(!lines.iter().any(|line| line.starts_with("I will tell")), "it can be anybody");
     }
 }

@@ -222,6 +222,11 @@ impl Reader {
             too_many_turns,
             transfer_failed,
             globals,
+            slot_values: self
+                .lists
+                .iter()
+                .map(|(name, values)| (name.clone(), values.iter().map(|(_, value)| value.clone()).collect()))
+                .collect(),
             states,
             warnings: Vec::new(),
         })
