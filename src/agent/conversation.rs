@@ -126,6 +126,7 @@ impl Agent {
             Input::TransferEnded { accepted } => self.transfer_ended(at, accepted),
             Input::Cue(Cue::Pause(cue)) => self.hearing.pause_cue(cue),
             Input::Cue(Cue::Turn(cue)) => self.hearing.turn_cue(cue),
+            Input::Cue(Cue::Stir(at)) => self.hearing.stirred(at),
             Input::Cue(Cue::Overlap(cue)) => self.overlap_cue(cue),
             Input::Deadline => {}
             Input::Over => self.close(at),

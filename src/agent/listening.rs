@@ -12,6 +12,8 @@ use crate::speech::{AnswerKind, Hypothesis, HypothesisKind, Role, SpeechEdge};
 
 /// How often in a row a line cut by mere noise is begun again.
 const MAX_BEGUN_AGAIN: u32 = 2;
+/// How long after the first sound that may be speech it is known whether it is.
+const STIR_MS: u64 = 60;
 /// Most bytes kept of what is said over a line that may not be interrupted.
 const MAX_HELD: usize = 2_000;
 
@@ -61,6 +63,8 @@ impl Agent {
             Voice::Speaking { .. } => Some(self.hearing.began()?.plus_ms(self.config.max_caller_turn_ms)),
             Voice::Paused { last, flushed } => {
                 let decide = decide_at(&self.config, last, self.wait_ms(), self.hearing.final_covers());
+                // A caller who may be going on is given the time to be heard.
+                let decide = self.hearing.last_stir().map_or(decide, |stir| decide.max(stir.plus_ms(STIR_MS)));
                 Some(if flushed { decide } else { decide.min(last.plus_ms(self.config.flush_ms)) })
             }
         }

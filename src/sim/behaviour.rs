@@ -31,6 +31,8 @@ pub struct Behaviour {
     /// The share of pauses at which the pitch could be measured.
     pub pitch_known: f64,
 
+    /// The voice detector's delay until its first frame that may be speech: an announced onset needs three of 20 ms.
+    pub stir_delay_ms: u64,
     /// The voice detector's delay in announcing an onset and a pause, and the jitter of where it puts the edge.
     pub onset_delay_ms: u64,
     /// See `onset_delay_ms`.
@@ -72,7 +74,8 @@ impl Behaviour {
             lengthening_noise: 0.25,
             pitch_fall_st: ([3.4, 2.2, 0.8], 2.4),
             pitch_known: 0.8,
-            onset_delay_ms: 80,
+            stir_delay_ms: 60,
+            onset_delay_ms: 100,
             pause_delay_ms: 80,
             edge_jitter_ms: 15.0,
             partial_delay_ms: 80.0,

@@ -68,6 +68,8 @@ impl Ears {
             let from = now;
             let jitter = behaviour.edge_jitter_ms * normal(rng);
             let onset = ms(from as f64 + jitter);
+            let stir = from + behaviour.stir_delay_ms;
+            sensed.push((stir, Sensed::Cue(Cue::Stir(MediaTime::from_ms(stir)))));
             sensed.push((from + behaviour.onset_delay_ms, Sensed::Edge(SpeechEdge::Started { onset })));
             for (word, length) in &stretch.words {
                 now += length;

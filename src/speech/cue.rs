@@ -12,6 +12,9 @@ pub enum Cue {
     Overlap(OverlapCue),
     /// What a turn model says of a pause.
     Turn(TurnCue),
+    /// The first frame after a pause that may be speech ended here. Speech is announced only when there is more of it; until
+    /// then it is better not to begin to speak.
+    Stir(MediaTime),
 }
 
 /// How the voice ended before a pause. Sent with, or soon after, the [`SpeechEdge::Paused`](super::SpeechEdge::Paused) of

@@ -66,6 +66,11 @@ impl Gate {
         matches!(self.state, State::Speaking { .. })
     }
 
+    /// The last frame may have been the first of speech, or of too little for an announcement.
+    pub const fn is_rising(&self) -> bool {
+        matches!(self.state, State::Rising { .. })
+    }
+
     /// The frame that begins at `at` holds speech with this `probability`. Frames come in order, 20 ms each; an edge is
     /// returned with the frame that makes it sure.
     pub fn push(&mut self, at: MediaTime, probability: f32) -> Option<SpeechEdge> {

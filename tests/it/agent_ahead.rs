@@ -136,6 +136,19 @@ fn a_filler_comes_once_in_four_turns_and_otherwise_the_ready_answer() {
     }
 }
 
+#[test]
+fn the_agent_does_not_begin_when_the_caller_may_be_going_on() {
+    let mut session = Session::with(FLOW, eager());
+    session.caller(3_000, 400, "yes").at(3_670, Input::Cue(Cue::Stir(ms(3_670))));
+    session.caller(3_640, 700, "but i can't come").run(7_000);
+    assert!(!session.lines().contains(&"Great."), "{:?}", session.lines());
+    // It was nothing: the answer comes a little later.
+    let mut session = Session::with(FLOW, eager());
+    session.caller(3_000, 400, "yes").at(3_670, Input::Cue(Cue::Stir(ms(3_670))));
+    session.run(7_000);
+    assert_eq!(session.time_of("Great."), 3_670 + 60);
+}
+
 fn overlap(session: &mut Session, onset: u64, at: u64, echo: f32, backchannel: f32) {
     let cue = OverlapCue { onset: ms(onset), covers: ms(at), echo, backchannel, level_db: None };
     session.at(at, Input::Cue(Cue::Overlap(cue)));

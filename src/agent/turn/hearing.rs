@@ -71,6 +71,8 @@ pub(crate) struct Hearing {
     /// What is known of the pause that the turn is in.
     voice: Option<PauseCue>,
     model: Option<TurnCue>,
+    /// A sound in the pause that may become speech.
+    stirred: Option<MediaTime>,
     text: String,
     confidence: f32,
     covers: Option<MediaTime>,
@@ -96,6 +98,7 @@ impl Hearing {
             pace: Pace::new(curve),
             voice: None,
             model: None,
+            stirred: None,
             text: String::new(),
             confidence: 0.0,
             covers: None,
@@ -124,6 +127,18 @@ impl Hearing {
         if cue.complete.is_finite() && (later || self.is_about_this_pause(cue.covers)) {
             self.model = Some(cue);
         }
+    }
+
+    /// Something that may become speech was heard in the pause.
+    pub fn stirred(&mut self, at: MediaTime) {
+        if matches!(self.voice(), Some(Voice::Paused { .. })) {
+            self.stirred = Some(at);
+        }
+    }
+
+    /// When something that may become speech was last heard in the pause.
+    pub fn last_stir(&self) -> Option<MediaTime> {
+        self.stirred
     }
 
     /// The caller went on after a silence of this length that had been taken for the end of the turn.
@@ -156,6 +171,7 @@ impl Hearing {
                         self.pace.went_on_after(MediaTime::from_samples(onset.samples() - last.samples()).ms() as f64);
                         self.voice = None;
                         self.model = None;
+                        self.stirred = None;
                     }
                 }
                 None => {
@@ -324,6 +340,7 @@ impl Hearing {
     fn forget_words(&mut self) {
         self.voice = None;
         self.model = None;
+        self.stirred = None;
         self.text.clear();
         self.confidence = 0.0;
         self.final_covers = None;
