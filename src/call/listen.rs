@@ -24,6 +24,8 @@ pub(super) struct Listen {
     in_utterance: bool,
     /// The gate says that the caller speaks.
     speaking: bool,
+    /// The gate says that the caller may have begun to.
+    rising: bool,
     /// Name of the recogniser where its stream does not say which engine of a chain serves.
     name: String,
     served: String,
@@ -46,6 +48,7 @@ impl Listen {
             pre_roll: VecDeque::with_capacity(PRE_ROLL_FRAMES + 1),
             in_utterance: false,
             speaking: false,
+            rising: false,
             name: name.to_owned(),
             served: String::new(),
         }
@@ -112,6 +115,11 @@ impl Listen {
         if let Some(edge) = edge {
             outbox.put(frame.end(), Observed::Edge(edge));
         }
+        let rising = self.gate.is_rising();
+        if rising && !std::mem::replace(&mut self.rising, rising) {
+            outbox.put(frame.end(), Observed::Cue(Cue::Stir(frame.end())));
+        }
+        self.rising = rising;
     }
 
     fn feed(&mut self, frame: &AudioFrame) {
