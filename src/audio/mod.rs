@@ -1,9 +1,10 @@
-//! Sound: frames, codecs, resampling, concealment, levels, tones, WAV files.
+//! Sound: frames, codecs, resampling, concealment, levels, tones, prosody, WAV files.
 //!
 //! Pure: no clock and no I/O (the WAV module reads and writes through `std::io` traits and paths given to it).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod codec;
+pub mod echo;
 mod error;
 mod fft;
 mod frame;
@@ -11,6 +12,7 @@ mod halfband;
 pub mod level;
 mod plc;
 mod rate;
+pub mod prosody;
 pub mod resample;
 pub mod tone;
 pub mod wav;
