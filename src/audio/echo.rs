@@ -157,17 +157,18 @@ impl EchoFinder {
         energy(ours) > FLOOR * 40.0 * FRAME as f32
     }
 
-    /// The share, 0 to 1, of the last `ms` milliseconds of the caller (200 at most) that the known way explains. None: no way
-    /// is known, or there is nothing to be heard.
-    pub fn known_share(&self, ms: usize) -> Option<f32> {
+    /// The share, 0 to 1, of `ms` milliseconds of the caller (200 at most), which ended `ago_ms` ago, that the known way
+    /// explains. None: no way is known, or there is nothing to be heard.
+    pub fn known_share(&self, ms: usize, ago_ms: u64) -> Option<f32> {
         let path = self.path.as_ref()?;
         let mut theirs = [0f32; WINDOW];
         let theirs = theirs.get_mut(..(ms * PER_MS).min(WINDOW))?;
-        self.heard.read(self.heard.end as i64 - theirs.len() as i64, theirs);
+        let end = self.heard.end as i64 - (ago_ms as usize * PER_MS) as i64;
+        self.heard.read(end - theirs.len() as i64, theirs);
         if energy(theirs) < FLOOR * theirs.len() as f32 {
             return None;
         }
-        Some(self.explained(path, theirs))
+        Some(self.explained(path, theirs, end))
     }
 
     /// The share, 0 to 1, of the last 120 ms of the caller that is explained by what we sent up to half a second before. None:
@@ -186,14 +187,14 @@ impl EchoFinder {
         if !self.could_be(WINDOW / PER_MS) {
             return Some(0.0);
         }
-        let mut best = self.path.as_ref().map_or(0.0, |path| self.explained(path, latest));
+        let mut best = self.path.as_ref().map_or(0.0, |path| self.explained(path, latest, end));
         if best >= KEEP {
             return Some(best);
         }
         let mut found = None;
         for lag in self.candidates(&theirs) {
             let path = self.fit(lag.saturating_sub(EARLY), &theirs);
-            let share = self.explained(&path, latest);
+            let share = self.explained(&path, latest, end);
             if share > best {
                 (best, found) = (share, Some(path));
             }
@@ -283,11 +284,11 @@ impl EchoFinder {
         Path { lag, taps: solve(&self.matrix, wanted) }
     }
 
-    /// The share of `theirs`, which end now, that `path` explains.
-    fn explained(&self, path: &Path, theirs: &[f32]) -> f32 {
+    /// The share of `theirs`, which end at `end`, that `path` explains.
+    fn explained(&self, path: &Path, theirs: &[f32], end: i64) -> f32 {
         let mut ours = [0f32; WINDOW + TAPS];
         let Some(ours) = ours.get_mut(..theirs.len() + TAPS - 1) else { return 0.0 };
-        let from = self.heard.end as i64 - (theirs.len() + path.lag + TAPS - 1) as i64;
+        let from = end - (theirs.len() + path.lag + TAPS - 1) as i64;
         self.sent.read(from, ours);
         let mut turned = path.taps;
         turned.reverse();
@@ -424,7 +425,7 @@ mod tests {
             // The line's own filters add 2 to 4 ms.
             let lag = finder.lag_ms().unwrap() - delay_ms as f32;
             assert!((-4.0..8.0).contains(&lag), "{lag}");
-            assert!(finder.known_share(40).is_none_or(|share| share > 0.5));
+            assert!(finder.known_share(40, 0).is_none_or(|share| share > 0.5));
         }
     }
 

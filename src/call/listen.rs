@@ -2,6 +2,7 @@
 
 use super::speech::{Observed, Outbox};
 use crate::audio::{AudioFrame, MediaTime};
+use crate::speech::voice::VoiceCues;
 use crate::speech::{
     Cue, EngineError, EngineKind, Expectation, Gate, RecognizerStream, SpeechEdge, TurnDetector, VoiceDetector,
 };
@@ -18,6 +19,8 @@ pub(super) struct Listen {
     vad: Box<dyn VoiceDetector>,
     gate: Gate,
     turn: Option<Box<dyn TurnDetector>>,
+    /// What the voice tells beside the words.
+    voice: Box<VoiceCues>,
     recognizer: Option<Box<dyn RecognizerStream>>,
     pre_roll: VecDeque<AudioFrame>,
     /// Frames go to the recogniser: from an onset until the session says that the utterance is over.
@@ -44,6 +47,7 @@ impl Listen {
             vad,
             gate,
             turn,
+            voice: Box::default(),
             recognizer,
             pre_roll: VecDeque::with_capacity(PRE_ROLL_FRAMES + 1),
             in_utterance: false,
@@ -75,11 +79,16 @@ impl Listen {
         self.pre_roll.clear();
     }
 
+    /// Takes one frame of ours, as it went out: the caller may hear it come back.
+    pub(super) fn sent(&mut self, frame: &AudioFrame) {
+        self.voice.sent(frame);
+    }
+
     /// Takes one frame of the caller.
     pub(super) fn hear(&mut self, frame: &AudioFrame, outbox: &mut Outbox) {
-        let probability = self.vad.push(frame);
         // A detector that answers about an earlier frame has heard nothing before its first one.
         let lag_ms = self.vad.lag_ms();
+        let probability = self.voice.heard(frame, self.vad.push(frame), lag_ms);
         let edge = (frame.at.ms() >= lag_ms).then(|| self.gate.push(frame.at.minus_ms(lag_ms), probability)).flatten();
         if let Some(turn) = &mut self.turn {
             turn.push(frame);
@@ -120,6 +129,9 @@ impl Listen {
             outbox.put(frame.end(), Observed::Cue(Cue::Stir(frame.end())));
         }
         self.rising = rising;
+        if let Some(cue) = self.voice.cue(frame.end(), edge) {
+            outbox.put(frame.end(), Observed::Cue(cue));
+        }
     }
 
     fn feed(&mut self, frame: &AudioFrame) {

@@ -159,6 +159,9 @@ impl Seat {
         }
         speak.pump(link, now, &mut self.outbox);
         speak.work_ahead(now, &mut self.outbox);
+        while let Some(frame) = link.next_sent() {
+            listen.sent(&frame);
+        }
         while let Some(frame) = link.next_frame() {
             listen.hear(&frame, &mut self.outbox);
         }

@@ -13,6 +13,7 @@ mod caller;
 mod corpus;
 mod dice;
 mod ears;
+pub mod echo;
 mod network;
 mod noises;
 mod relay;

@@ -6,6 +6,7 @@ mod gate;
 mod pauses;
 mod score;
 mod utterance;
+pub mod voice;
 
 pub use cue::{Cue, OverlapCue, PauseCue, TurnCue};
 pub use engine::{
