@@ -17,6 +17,7 @@ pub mod phone;
 mod report;
 mod serve;
 mod simulate;
+mod train;
 mod turns;
 
 use crate::settings::{Log, LogFormat, Settings};
@@ -77,6 +78,9 @@ enum Command {
     /// Hold conversations with simulated callers in virtual time, and say how the agent took turns.
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(simulate::Args),
+    /// Make the small models that ship, from a seed.
+    #[command(after_help = train::EXAMPLES)]
+    Train(train::Args),
 }
 
 /// Runs the program.
@@ -128,6 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phone(args) => runtime()?.block_on(phone::run(*args, loaded?)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args, loaded?)),
         Command::Simulate(args) => simulate::run(args, loaded?),
+        Command::Train(args) => runtime()?.block_on(train::run(args)),
     }
 }
 
