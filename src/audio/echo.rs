@@ -360,7 +360,7 @@ mod tests {
         let mut memory = [[0f32; 2]; 2];
         (0..samples)
             .map(|n| {
-                if n % 1600 == 0 {
+                if n.is_multiple_of(1600) {
                     pitch = pitch_hz * (1.0 + 0.3 * random());
                     formants = [500.0 + 500.0 * random(), 1500.0 + 1200.0 * random()];
                     loudness = (0.6 + random()).max(0.02);

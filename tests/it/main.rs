@@ -35,3 +35,4 @@ mod support;
 mod tts_lines;
 mod vad_corpus;
 mod vad_signals;
+mod voice_cues;

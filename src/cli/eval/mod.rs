@@ -3,7 +3,8 @@
 //! Figures go to standard output, with `--json` as one object, and how far it is to standard error.
 
 mod manifest;
-mod sound;
+mod overlap;
+pub(super) mod sound;
 mod vad;
 
 use crate::settings::Settings;
@@ -25,6 +26,9 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
+    /// Echo: is our own voice, come back, known for what it is, and a caller who talks over it heard?
+    #[command(after_help = overlap::EXAMPLES)]
+    Overlap(overlap::Args),
     /// Voice detection: is speech heard from its beginning to its end, and nothing else taken for it?
     #[command(after_help = vad::EXAMPLES)]
     Vad(vad::Args),
@@ -33,6 +37,7 @@ enum What {
 /// Runs the command.
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.what {
+        What::Overlap(args) => tokio::task::spawn_blocking(move || overlap::run(&args, &settings)).await??,
         What::Vad(args) => tokio::task::spawn_blocking(move || vad::run(&args, &settings)).await??,
     }
     Ok(ExitCode::SUCCESS)

@@ -27,7 +27,7 @@ impl Band {
 }
 
 /// 16 kHz mono from a WAV or FLAC file.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<i16>> {
+pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<i16>> {
     if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("flac")) {
         return Ok(wav::read_wav(path)?);
     }

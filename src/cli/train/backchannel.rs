@@ -96,7 +96,7 @@ pub(super) fn hear(clips: &[Clip], vad: &dyn VoiceDetection, seed: u64) -> Resul
                 let mut frame = AudioFrame::silence(MediaTime::from_frames(n as u64));
                 frame.samples.copy_from_slice(chunk);
                 frame.origin = FrameOrigin::Received;
-                let probability = voice.heard(&frame, vad.push(&frame));
+                let probability = voice.heard(&frame, vad.push(&frame), vad.lag_ms());
                 if let Some(SpeechEdge::Started { onset: began }) = gate.push(frame.at, probability)
                     && onset.is_none()
                 {

@@ -2,6 +2,7 @@
 //! read by people.
 
 use crate::audio::{level, resample, wav};
+use crate::cli::eval::sound;
 use anyhow::{Context, bail};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -204,11 +205,10 @@ pub(super) fn read(folder: &Path, held_out: bool) -> anyhow::Result<Vec<Clip>> {
     files.sort();
     let mut clips = Vec::new();
     for file in files {
-        let samples = match file.extension().and_then(|kind| kind.to_str()) {
-            Some("wav") => wav::read_wav(&file).with_context(|| format!("cannot read {}", file.display()))?,
-            Some("flac") => flac(&file).with_context(|| format!("cannot read {}", file.display()))?,
-            _ => continue,
-        };
+        if !file.extension().is_some_and(|kind| kind == "wav" || kind == "flac") {
+            continue;
+        }
+        let samples = sound::read(&file)?;
         // With `--speech`, what follows a pause within a recording is a beginning as well: people differ more in what they
         // begin with than these sets do.
         let from = if held_out { vec![0] } else { beginnings(&samples) };
@@ -239,14 +239,4 @@ fn beginnings(samples: &[i16]) -> Vec<usize> {
         quiet = 0;
     }
     from
-}
-
-fn flac(file: &Path) -> anyhow::Result<Vec<i16>> {
-    let mut reader = claxon::FlacReader::open(file)?;
-    let info = reader.streaminfo();
-    if info.channels != 1 || info.bits_per_sample != 16 {
-        bail!("it is not mono with 16 bits");
-    }
-    let samples = reader.samples().map(|sample| sample.map(|sample| sample as i16)).collect::<Result<Vec<_>, _>>()?;
-    Ok(resample::resample_i16(&samples, info.sample_rate, 16_000)?)
 }

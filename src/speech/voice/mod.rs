@@ -199,7 +199,7 @@ mod tests {
         let ours = |n: u64| AudioFrame {
             at: MediaTime::from_frames(n),
             origin: FrameOrigin::Received,
-            samples: std::array::from_fn(|i| if (i / 23 + n as usize) % 2 == 0 { 3000 } else { -3000 }),
+            samples: std::array::from_fn(|i| if (i / 23 + n as usize).is_multiple_of(2) { 3000 } else { -3000 }),
         };
         let onset = MediaTime::from_frames(10);
         let mut told = Vec::new();
