@@ -95,7 +95,9 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
     let has_words = voice != "scripted" && settings.engine.asr.first().is_some_and(|name| name != "scripted");
     for codec in &settings.calls.codecs {
         let line = through(*codec, &frames);
-        let detector = engines.vad.name();
+        // The one of the chain that serves.
+        let serving = engines.vad.open().ok().and_then(|detector| detector.engine().map(str::to_owned));
+        let detector = serving.as_deref().unwrap_or(engines.vad.name());
         let heard = match detected(settings, &engines, &line) {
             Err(error) => return tell(Finding::failed("audio", error.to_string())),
             Ok(None) => {
