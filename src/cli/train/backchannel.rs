@@ -22,7 +22,7 @@ const BEFORE: usize = 6400;
 /// How often a clip is heard, each time over another line.
 const LINES: usize = 3;
 /// Interruptions that must be heard as such, of those that were learned from, when the threshold is set.
-const RECALL: f32 = 0.985;
+const RECALL: f32 = 0.99;
 /// The moment for which the threshold is set.
 const DECIDED_MS: u64 = 280;
 
@@ -30,6 +30,7 @@ const DECIDED_MS: u64 = 280;
 pub(super) struct Heard {
     backchannel: bool,
     held_out: bool,
+    synthesised: bool,
     source: String,
     at: Vec<(u64, [f32; FEATURES])>,
 }
@@ -117,6 +118,7 @@ pub(super) fn hear(clips: &[Clip], vad: &dyn VoiceDetection, seed: u64) -> Resul
                 heard.push(Heard {
                     backchannel: clip.backchannel,
                     held_out: clip.held_out,
+                    synthesised: clip.synthesised,
                     source: clip.source.clone(),
                     at,
                 });
@@ -179,7 +181,7 @@ pub(super) fn learn(heard: &[Heard], epochs: usize, seed: u64) -> Option<Weights
         .iter()
         .flat_map(|heard| {
             // Both kinds weigh the same; what people said weighs twice what was synthesised.
-            let people = if matches!(heard.source.as_str(), "espeak" | "flite") { 1.0 } else { 2.0 };
+            let people = if heard.synthesised { 1.0 } else { 2.0 };
             let weight = if heard.backchannel { 1.0 / backchannels } else { people / turns };
             heard.at.iter().map(move |(_, features)| Example {
                 features: *features,

@@ -135,7 +135,9 @@ pub(super) struct Clip {
     pub backchannel: bool,
     /// It is kept back from training.
     pub held_out: bool,
-    /// What it is a part of, for the figures: `espeak`, `flite`, or the name of a folder.
+    /// It was synthesised.
+    pub synthesised: bool,
+    /// What it is a part of, for the figures: the synthesiser and a class, or the name of a folder.
     pub source: String,
     /// 16 kHz.
     pub samples: Vec<i16>,
@@ -159,7 +161,13 @@ pub(super) fn synthesised(seed: u64, flite: FliteVoice<'_>) -> anyhow::Result<Ve
                         for _ in 0..if backchannel { TIMES } else { 1 } {
                             let (pace, height) = (random.random_range(130..230), random.random_range(25..75));
                             let samples = espeak(&format!("{voice}{variant}"), text, pace, height)?;
-                            clips.push(Clip { backchannel, held_out, source: "espeak".into(), samples });
+                            clips.push(Clip {
+                                backchannel,
+                                held_out,
+                                synthesised: true,
+                                source: source("espeak", backchannel, text),
+                                samples,
+                            });
                         }
                     }
                 }
@@ -174,13 +182,29 @@ pub(super) fn synthesised(seed: u64, flite: FliteVoice<'_>) -> anyhow::Result<Ve
                     // One voice says a word always alike: it is played at other rates as well.
                     for hz in if backchannel { &[14_500, 16_000, 17_500][..] } else { &[16_000][..] } {
                         let samples = resample::resample_i16(&samples, *hz, 16_000)?;
-                        clips.push(Clip { backchannel, held_out, source: "flite".into(), samples });
+                        clips.push(Clip {
+                            backchannel,
+                            held_out,
+                            synthesised: true,
+                            source: source("flite", backchannel, text),
+                            samples,
+                        });
                     }
                 }
             }
         }
     }
     Ok(clips)
+}
+
+/// Hums are told from words: the voice alone tells the ones, and hardly the others.
+fn source(synthesiser: &str, backchannel: bool, text: &str) -> String {
+    let class = match text {
+        _ if !backchannel => "sentences",
+        "yeah" | "yep" | "okay" | "right" | "对" | "对对" | "好" | "好的" => "words",
+        _ => "hums",
+    };
+    format!("{synthesiser} {class}")
 }
 
 fn espeak(voice: &str, text: &str, pace: u32, height: u32) -> anyhow::Result<Vec<i16>> {
@@ -194,27 +218,37 @@ fn espeak(voice: &str, text: &str, pace: u32, height: u32) -> anyhow::Result<Vec
     Ok(wav::read_wav_from(made.stdout.as_slice())?)
 }
 
-/// Speech read by people: every WAV and FLAC file of a folder, as beginnings of turns. With `held_out`, none is learned from.
+/// What is done with the files of a folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// All are learned from.
+    Learn,
+    /// All are kept back.
+    Check,
+    /// Every second one is learned from, the others are kept back.
+    Halves,
+}
+
+/// Speech read by people: every WAV and FLAC file of a folder, as beginnings of turns.
 ///
 /// # Errors
 /// The folder cannot be read, or a file in it.
-pub(super) fn read(folder: &Path, held_out: bool) -> anyhow::Result<Vec<Clip>> {
+pub(super) fn read(folder: &Path, usage: Use) -> anyhow::Result<Vec<Clip>> {
     let source = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files: Vec<_> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|kind| kind == "wav" || kind == "flac"));
     files.sort();
     let mut clips = Vec::new();
-    for file in files {
-        if !file.extension().is_some_and(|kind| kind == "wav" || kind == "flac") {
-            continue;
-        }
+    for (n, file) in files.into_iter().enumerate() {
+        let held_out = usage == Use::Check || usage == Use::Halves && n % 2 == 1;
         let samples = sound::read(&file)?;
-        // With `--speech`, what follows a pause within a recording is a beginning as well: people differ more in what they
-        // begin with than these sets do.
+        // Where it is learned from, what follows a pause within a recording is a beginning as well: people differ more in
+        // what they begin with than such sets do.
         let from = if held_out { vec![0] } else { beginnings(&samples) };
         for from in from {
             let samples = samples.get(from..).unwrap_or_default().to_vec();
-            clips.push(Clip { backchannel: false, held_out, source: source.clone(), samples });
+            clips.push(Clip { backchannel: false, held_out, synthesised: false, source: source.clone(), samples });
         }
     }
     Ok(clips)

@@ -11,13 +11,14 @@ use crate::engine::vad;
 use crate::speech::voice::Weights;
 use crate::speech::{Language, SpeechRequest};
 use anyhow::{Context, bail};
+use clips::Use;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
-  tipring train backchannel --speech emodb --check speechocean762 --out audio-models/backchannel.txt
-  tipring train backchannel --speech emodb --check speechocean762 --json > figures.json
+  tipring train backchannel --speech emodb --halves speechocean762 --out audio-models/backchannel.txt
+  tipring train backchannel --speech emodb --halves speechocean762 --check more --json > figures.json
 
 It takes a few minutes and needs espeak-ng; flite is used where it is installed. The same seed and the same voices give the
 same weights.";
@@ -41,6 +42,10 @@ struct BackchannelArgs {
     #[arg(long, value_name = "DIR")]
     speech: Vec<PathBuf>,
 
+    /// A folder of speech of which every second file is learned from, and the others are measured on.
+    #[arg(long, value_name = "DIR")]
+    halves: Vec<PathBuf>,
+
     /// A folder of speech that is only measured on. May be given more than once.
     #[arg(long, value_name = "DIR")]
     check: Vec<PathBuf>,
@@ -50,7 +55,7 @@ struct BackchannelArgs {
     seed: u64,
 
     /// How often everything is gone through.
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
 
     /// Write the weights here.
@@ -87,9 +92,9 @@ fn backchannels(args: &BackchannelArgs, runtime: &tokio::runtime::Handle) -> any
     };
     eprintln!("speaking backchannels and sentences ...");
     let mut clips = clips::synthesised(args.seed, &speak)?;
-    for (folders, held_out) in [(&args.speech, false), (&args.check, true)] {
+    for (folders, usage) in [(&args.speech, Use::Learn), (&args.halves, Use::Halves), (&args.check, Use::Check)] {
         for folder in folders {
-            clips.extend(clips::read(folder, held_out)?);
+            clips.extend(clips::read(folder, usage)?);
         }
     }
     eprintln!("hearing {} clips over telephone lines ...", clips.len());
@@ -114,15 +119,17 @@ fn backchannels(args: &BackchannelArgs, runtime: &tokio::runtime::Handle) -> any
 
 /// The file of weights: how it was made, then the numbers.
 fn written(weights: &Weights, args: &BackchannelArgs) -> String {
-    let folders: Vec<_> =
-        args.speech.iter().filter_map(|dir| dir.file_name()).map(|dir| dir.to_string_lossy()).collect();
+    let folders = [("--speech", &args.speech), ("--halves", &args.halves)].map(|(option, folders)| {
+        let names = folders.iter().filter_map(|folder| folder.file_name());
+        names.map(|name| format!(" {option} {}", name.to_string_lossy())).collect::<String>()
+    });
     let mut text = format!(
         "# Backchannel or beginning of a turn: weights of one hidden layer, see src/speech/voice/backchannel.rs.\n\
-         # Made by: tipring train backchannel --seed {} --epochs {} --speech {}\n\
+         # Made by: tipring train backchannel --seed {} --epochs {}{}\n\
          # Backchannels are synthesised (eSpeak NG, flite); how they fare with people is not known.\n",
         args.seed,
         args.epochs,
-        folders.join(" --speech "),
+        folders.concat(),
     );
     for row in weights.hidden.iter().map(|row| row.to_vec()).chain([weights.out.to_vec()]) {
         let numbers: Vec<String> = row.iter().map(|number| format!("{number:.5}")).collect();
@@ -142,6 +149,7 @@ mod tests {
         let weights = Weights::from_numbers(&numbers).unwrap();
         let args = BackchannelArgs {
             speech: vec!["some/emodb".into()],
+            halves: vec!["other".into()],
             check: Vec::new(),
             seed: 7,
             epochs: 3,
@@ -149,7 +157,7 @@ mod tests {
             json: false,
         };
         let text = written(&weights, &args);
-        assert!(text.contains("--seed 7 --epochs 3 --speech emodb"), "{text}");
+        assert!(text.contains("--seed 7 --epochs 3 --speech emodb --halves other"), "{text}");
         let read = Weights::parse(&text).unwrap();
         assert!((read.out[3] - weights.out[3]).abs() < 1e-5 && (read.hidden[2][5] - weights.hidden[2][5]).abs() < 1e-5);
     }
