@@ -23,8 +23,8 @@ pub struct TurnConfig {
     /// How the end of a turn is found.
     pub endpointing: Endpointing,
     /// What a moment of the caller's time is worth against cutting a caller off, per second: more answers sooner and cuts
-    /// off more callers. 0.1 to 2 is the useful range. None: as in [`PauseCurve::usual_eagerness`](crate::speech::PauseCurve).
-    pub eagerness: Option<f64>,
+    /// off more callers. 0.1 to 2 is the useful range.
+    pub eagerness: f64,
     /// No wait is shorter: the final answer of the recogniser takes that long.
     pub shortest_wait_ms: u64,
     /// No wait is longer.
@@ -98,7 +98,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             endpointing: Endpointing::Adaptive,
-            eagerness: None,
+            eagerness: 0.3,
             shortest_wait_ms: 220,
             longest_wait_ms: 1_600,
             wait_yes_no_ms: 400,

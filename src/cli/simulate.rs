@@ -72,8 +72,8 @@ struct Report {
     figures: Figures,
     /// Which half of the seeds.
     half: &'static str,
-    /// What a moment of the caller's time was worth, where that was set.
-    eagerness: Option<f64>,
+    /// What a moment of the caller's time was worth.
+    eagerness: f64,
     /// The silence that an agent which waits for silence alone must wait to cut off no more callers than this one.
     silence_only_ms: u64,
     /// Its median gap.
@@ -123,7 +123,7 @@ impl Point {
 pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let What::Turns(args) = args.what;
     let mut turn = settings.turn;
-    turn.eagerness = args.eagerness.or(turn.eagerness);
+    turn.eagerness = args.eagerness.unwrap_or(turn.eagerness);
     let language = match args.lang {
         Lang::En => "en",
         Lang::Zh => "zh",
@@ -143,7 +143,7 @@ pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     if args.pareto {
         for eagerness in [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.8, 2.5] {
             let mut setup = setup.clone();
-            setup.turn.eagerness = Some(eagerness);
+            setup.turn.eagerness = eagerness;
             pareto.push(Point::of("adaptive", eagerness, &simulate(&setup)?));
         }
         for wait_ms in [250, 300, 400, 500, 600, 700, 800, 1000, 1300, 1600] {

@@ -7,7 +7,6 @@
 /// rate at which pauses end is taken as constant.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct PauseCurve {
-    usual_eagerness: f64,
     /// Seconds and the share that is longer, in falling order; the first is ([`SHORTEST_S`], 1).
     points: &'static [(f64, f64)],
 }
@@ -15,25 +14,15 @@ pub struct PauseCurve {
 /// Shorter silences are no pauses: stop consonants and breath.
 pub const SHORTEST_S: f64 = 0.2;
 
-const ENGLISH: PauseCurve = PauseCurve {
-    usual_eagerness: 0.2,
-    points: &[(SHORTEST_S, 1.0), (0.3, 0.556), (0.6, 0.217), (1.0, 0.10), (1.6, 0.05)],
-};
-const MANDARIN: PauseCurve = PauseCurve {
-    usual_eagerness: 0.25,
-    points: &[(SHORTEST_S, 1.0), (0.3, 0.51), (0.6, 0.163), (0.8, 0.10), (1.1, 0.05)],
-};
+const ENGLISH: PauseCurve =
+    PauseCurve { points: &[(SHORTEST_S, 1.0), (0.3, 0.556), (0.6, 0.217), (1.0, 0.10), (1.6, 0.05)] };
+const MANDARIN: PauseCurve =
+    PauseCurve { points: &[(SHORTEST_S, 1.0), (0.3, 0.51), (0.6, 0.163), (0.8, 0.10), (1.1, 0.05)] };
 
 impl PauseCurve {
     /// The curve of a language; English for those that have none of their own.
     pub fn of(language: &str) -> Self {
         if language.starts_with("zh") { MANDARIN } else { ENGLISH }
-    }
-
-    /// What a second of waiting is worth against a cut-off where nothing else is wished: the value at which about one in ten
-    /// pauses of simulated callers of this language is cut off.
-    pub fn usual_eagerness(&self) -> f64 {
-        self.usual_eagerness
     }
 
     /// The piece that `seconds` lies in: where it begins, the share that is longer than that, and the rate per second at

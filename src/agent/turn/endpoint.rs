@@ -84,6 +84,8 @@ const PER_SEMITONE: f64 = 0.32;
 const USUAL_FALL_ST: f64 = 2.2;
 /// Log odds for each doubling of the last syllable's length: final lengthening marks an end.
 const PER_DOUBLING: f64 = -1.5;
+/// The voice alone moves the log odds by no more: what is measured over a telephone is not always what was meant.
+const MOST_OF_THE_VOICE: f64 = 1.3;
 /// How far a turn model is trusted: the share of its own log odds that counts.
 const MODEL_TRUST: f64 = 0.7;
 
@@ -95,12 +97,14 @@ pub(crate) fn odds(evidence: &Evidence) -> f64 {
     }
     log_odds += PER_HESITATION * evidence.hesitation.clamp(0.3, 3.0).ln();
     if let Some(voice) = &evidence.voice {
+        let mut heard = 0.0;
         if let Some(fall) = voice.pitch_fall_st.filter(|fall| fall.is_finite()) {
-            log_odds += PER_SEMITONE * (USUAL_FALL_ST - f64::from(fall)).clamp(-5.0, 5.0);
+            heard += PER_SEMITONE * (USUAL_FALL_ST - f64::from(fall)).clamp(-5.0, 5.0);
         }
         if let Some(longer) = voice.lengthening.filter(|longer| longer.is_finite() && *longer > 0.0) {
-            log_odds += PER_DOUBLING * f64::from(longer).log2().clamp(-1.0, 1.0);
+            heard += PER_DOUBLING * f64::from(longer).log2().clamp(-1.0, 1.0);
         }
+        log_odds += heard.clamp(-MOST_OF_THE_VOICE, MOST_OF_THE_VOICE);
     }
     if let Some(model) = &evidence.model {
         let complete = f64::from(model.complete).clamp(0.02, 0.98);
@@ -118,11 +122,10 @@ pub(crate) fn wait_ms(config: &TurnConfig, curve: PauseCurve, evidence: &Evidenc
         Endpointing::Fixed => fixed_wait_ms(config, evidence.kind, evidence.progress),
         Endpointing::Adaptive => {
             let odds = odds(evidence);
-            let eagerness = config.eagerness.unwrap_or_else(|| curve.usual_eagerness());
             let pace = evidence.pace.clamp(0.5, 2.0);
             let worth = |ms: u64| {
                 let seconds = ms as f64 / 1000.0 / pace;
-                odds * curve.density(seconds) / pace > eagerness
+                odds * curve.density(seconds) / pace > config.eagerness
             };
             let (mut wait, longest) = (config.shortest_wait_ms, config.longest_wait_ms.max(config.shortest_wait_ms));
             while wait < longest && worth(wait) {
