@@ -33,7 +33,7 @@ pub use action::Action;
 pub use ahead::AheadTally;
 pub use config::{Endpointing, TurnConfig};
 pub use conversation::Agent;
-pub use dialogue::{Flow, Variable};
+pub use dialogue::{Flow, Variable, choose};
 pub use error::{FlowError, FlowFinding, Severity};
 pub use event::AgentEvent;
 pub use input::Input;

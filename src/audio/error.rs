@@ -43,4 +43,10 @@ pub enum AudioError {
         /// What happened, and the fix.
         what: String,
     },
+    /// The weights of a model cannot be read.
+    #[error("the file {what}")]
+    Model {
+        /// What is wrong with it.
+        what: String,
+    },
 }

@@ -57,6 +57,34 @@ impl<const H: usize> RealFft<H> {
         bins[0] = [dc, 0.0];
     }
 
+    /// The way back: `bins` holds the bins 0 to `H − 1` of a real signal that has nothing at 0 and at half the sample rate
+    /// (both count as zero), and then its samples two by two.
+    pub(super) fn invert(&self, bins: &mut [Complex; H]) {
+        bins[0] = [0.0, 0.0];
+        for k in 1..=H / 2 {
+            let (Some([a, b]), Some([c, d]), Some(root)) =
+                (bins.get(k).copied(), bins.get(H - k).copied(), self.roots.get(k).copied())
+            else {
+                continue;
+            };
+            let even = [(a + c) / 2.0, (b - d) / 2.0];
+            let odd = multiply([root[0], -root[1]], [(a - c) / 2.0, (b + d) / 2.0]);
+            // The inverse is the transform of the conjugate.
+            if let Some(bin) = bins.get_mut(k) {
+                *bin = [even[0] - odd[1], -(even[1] + odd[0])];
+            }
+            if k != H - k
+                && let Some(bin) = bins.get_mut(H - k)
+            {
+                *bin = [even[0] + odd[1], even[1] - odd[0]];
+            }
+        }
+        self.complex(bins);
+        for bin in bins {
+            *bin = [bin[0] / H as f32, -bin[1] / H as f32];
+        }
+    }
+
     /// Radix 2, in place, decimation in time.
     fn complex(&self, bins: &mut [Complex; H]) {
         let shift = usize::BITS - H.trailing_zeros();
@@ -91,6 +119,21 @@ mod tests {
         let mut bins = [[0.0; 2]; 16];
         bins.as_flattened_mut().copy_from_slice(&signal);
         RealFft::<16>::default().transform(&mut bins);
+        let mut back = bins;
+        RealFft::<16>::default().invert(&mut back);
+        let rest = |n: usize| {
+            // What the way back takes for zero: the mean, and the mean with alternating signs.
+            let sum =
+                |sign: f32| signal.iter().zip(0..).map(|(s, n)| s * if n % 2 == 0 { 1.0 } else { sign }).sum::<f32>();
+            (sum(1.0) + sum(-1.0) * if n % 2 == 0 { 1.0 } else { -1.0 }) / 32.0
+        };
+        for (n, sample) in back.as_flattened().iter().enumerate() {
+            assert!(
+                (sample - (signal[n] - rest(n))).abs() < 1e-4,
+                "sample {n}: {sample} is not {}",
+                signal[n] - rest(n)
+            );
+        }
         for (k, bin) in bins.iter().enumerate() {
             let (mut re, mut im) = (0.0, 0.0);
             for (n, sample) in signal.iter().enumerate() {

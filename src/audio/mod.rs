@@ -3,6 +3,7 @@
 //! Pure: no clock and no I/O (the WAV module reads and writes through `std::io` traits and paths given to it).
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod bandwidth;
 pub mod codec;
 pub mod echo;
 mod error;

@@ -3,8 +3,9 @@
 //! A phrase may stand anywhere in what was said; the one with the most words wins, so "yes but I can't come" is no yes. Of
 //! equals a whole answer wins over a part, then the later one, because people correct themselves ("no, I mean yes").
 
-use super::flow::Rule;
-use super::phrase::{Found, Pattern};
+use super::flow::{Outcome, Rule, Step};
+use super::phrase::{Found, Pattern, Phrase, SlotLists};
+use super::words::words;
 
 /// Words that turn the meaning of what follows.
 const NEGATIONS: [&str; 3] = ["not", "never", "without"];
@@ -61,6 +62,19 @@ pub(crate) fn best<'a>(own: &'a [Rule], globals: &'a [Rule], words: &[String]) -
     };
     let text = words.get(found.start..found.end).unwrap_or_default().join(" ");
     Some(Match { rule, slots: found.slots, text })
+}
+
+/// Which of `phrases`, written as in a flow, a flow whose state expects each as an answer of its own takes `text` for; none
+/// when it would ask again. For measuring recognisers by what a call does with their words.
+pub fn choose(phrases: &[String], text: &str) -> Option<usize> {
+    let rule = |(line, phrase): (usize, &String)| Rule {
+        patterns: Phrase::parse(phrase, &SlotLists::new()).map_or_else(|_| Vec::new(), |phrase| phrase.patterns),
+        dtmf: None,
+        slot: None,
+        step: Step { say: None, then: Outcome::Stay, disposition: None, line },
+    };
+    let rules: Vec<Rule> = phrases.iter().enumerate().map(rule).collect();
+    best(&rules, &[], &words(text)).map(|found| found.rule.step.line)
 }
 
 /// Whether the words end with a whole expected phrase, to which nothing is expected to be added: after nothing but an
@@ -129,9 +143,6 @@ fn nearly(pattern: &Pattern, words: &[String]) -> Option<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::dialogue::flow::{Outcome, Step};
-    use crate::agent::dialogue::phrase::{Phrase, SlotLists};
-    use crate::agent::dialogue::words::words;
 
     fn rule(name: &str, phrases: &[&str]) -> Rule {
         let parse = |phrase: &&str| Phrase::parse(phrase, &SlotLists::new()).unwrap().patterns;
@@ -151,6 +162,14 @@ mod tests {
         let globals = [rule("time", &["what time is it", "what time", "* start *"]), rule("parking", &["* parking *"])];
         let matched = best(&own, &globals, &words(text));
         matched.map_or("-".to_owned(), |found| found.rule.step.disposition.clone().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_phrase_is_chosen_as_in_a_call() {
+        let phrases = ["i can't come", "yes please", "call me back"].map(str::to_owned);
+        assert_eq!(choose(&phrases, "well i cannot come"), Some(0));
+        assert_eq!(choose(&phrases, "call me back"), Some(2));
+        assert_eq!((choose(&phrases, "call"), choose(&phrases, "")), (None, None));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod sentence;
 mod words;
 
 pub use flow::{Flow, Variable};
+pub use matching::choose;
 pub(crate) use memory::Memory;
 pub(crate) use policy::Dialogue;
 pub(crate) use prompt::request;

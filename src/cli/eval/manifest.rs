@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One line of the set.
-pub(super) struct Row {
+pub(in crate::cli) struct Row {
     /// For messages: `set.csv:12`.
     pub place: String,
     folder: PathBuf,
@@ -31,7 +31,7 @@ impl Row {
 }
 
 /// Reads a set.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
+pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let name = path.display();
     let mut records = records(&text).into_iter();

@@ -2,7 +2,8 @@
 //!
 //! Figures go to standard output, with `--json` as one object, and how far it is to standard error.
 
-mod manifest;
+mod asr;
+pub(super) mod manifest;
 mod overlap;
 pub(super) mod sound;
 mod vad;
@@ -11,6 +12,7 @@ use crate::settings::Settings;
 use std::process::ExitCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
+  tipring eval asr --data phrases.csv --phrases 12
   tipring eval vad --data calls.csv
   tipring eval vad --data calls.csv --engine earshot --engine silero --json
 
@@ -26,6 +28,9 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
+    /// Recognition: are the words right, and does a flow understand what was meant?
+    #[command(after_help = asr::EXAMPLES)]
+    Asr(asr::Args),
     /// Echo: is our own voice, come back, known for what it is, and a caller who talks over it heard?
     #[command(after_help = overlap::EXAMPLES)]
     Overlap(overlap::Args),
@@ -37,6 +42,7 @@ enum What {
 /// Runs the command.
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.what {
+        What::Asr(args) => asr::run(args, settings).await?,
         What::Overlap(args) => tokio::task::spawn_blocking(move || overlap::run(&args, &settings)).await??,
         What::Vad(args) => tokio::task::spawn_blocking(move || vad::run(&args, &settings)).await??,
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// What the line lets through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(super) enum Band {
+pub(in crate::cli) enum Band {
     /// 8 kHz µ-law, as over the telephone network.
     Telephone,
     /// 16 kHz, as it was recorded.
@@ -47,7 +47,7 @@ pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<i16>> {
 
 /// The frames that arrive of a recording. The line's own delay (3.4 ms for the telephone band) is taken out, so that labels
 /// of the recording hold for its frames; the last frame is padded with silence.
-pub(super) fn frames(mut samples: Vec<i16>, band: Band, level_dbfs: Option<f32>) -> Vec<AudioFrame> {
+pub(in crate::cli) fn frames(mut samples: Vec<i16>, band: Band, level_dbfs: Option<f32>) -> Vec<AudioFrame> {
     if let Some(dbfs) = level_dbfs {
         level::normalise(&mut samples, dbfs);
     }

@@ -1,8 +1,10 @@
 //! `tipring train`: makes the small models that ship, from a seed.
 
 mod backchannel;
+mod band;
 mod clips;
 mod net;
+mod network;
 
 use super::lines::synthesise;
 use crate::engine::batch::Pool;
@@ -20,7 +22,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   tipring train backchannel --speech emodb --halves speechocean762 --out audio-models/backchannel.txt
   tipring train backchannel --speech emodb --halves speechocean762 --check more --json > figures.json
 
-It takes a few minutes and needs espeak-ng; flite is used where it is installed. The same seed and the same voices give the
+Each takes a few minutes; backchannel needs espeak-ng, and uses flite where it is installed. The same seed and the same voices give the
 same weights.";
 
 /// Arguments of `train`.
@@ -34,6 +36,9 @@ pub(super) struct Args {
 enum What {
     /// The network that tells a backchannel from the beginning of a turn.
     Backchannel(BackchannelArgs),
+    /// The upper band of telephone speech, from recordings that have one.
+    #[command(after_help = band::EXAMPLES)]
+    Band(band::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -72,9 +77,11 @@ struct BackchannelArgs {
 /// # Errors
 /// A voice or a folder that is missing, a file that cannot be written.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let What::Backchannel(args) = args.what;
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || backchannels(&args, &runtime)).await??;
+    match args.what {
+        What::Backchannel(args) => tokio::task::spawn_blocking(move || backchannels(&args, &runtime)).await??,
+        What::Band(args) => tokio::task::spawn_blocking(move || band::run(&args)).await??,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,7 +19,7 @@ mod whisper;
 
 pub use deepgram::{Config as DeepgramConfig, Deepgram};
 pub use openai::{Config as OpenAiConfig, OpenAi, ResponseFormat};
-pub use pocketsphinx::{Config as PocketSphinxConfig, PocketSphinx};
+pub use pocketsphinx::{Config as PocketSphinxConfig, NarrowBand, PocketSphinx};
 pub use scripted::{Config as ScriptedConfig, Scripted};
 pub(super) use transcript::Transcript;
 pub use whisper::{Config as WhisperConfig, Whisper, WhisperStats};

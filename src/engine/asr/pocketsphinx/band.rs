@@ -1,10 +1,27 @@
 //! What band the caller's audio has, and how telephone audio is made to fit a wide-band model.
 //!
 //! A G.711 call has nothing above 4 kHz, while the acoustic model was trained on speech up to 6.8 kHz: to it, the upper
-//! third of every frame is missing. Spectral folding mirrors a little of the lower band into the upper one,
-//! `y[n] = x[n] + k·x[n]·(-1)^n`, which is far from the truth but much nearer to speech than nothing.
+//! third of every frame is missing. A learned extension ([`crate::audio::bandwidth`]) gives it one that is like speech.
+//! Spectral folding, `y[n] = x[n] + k·x[n]·(-1)^n`, mirrors a little of the lower band into the upper one: far from the
+//! truth, but nearer to speech than nothing.
 
 use crate::audio::Samples;
+use crate::audio::bandwidth::{BandExtension, BandModel, DELAY, HOP};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What is done for calls that have no upper band.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NarrowBand {
+    /// The learned extension.
+    Learned,
+    /// Spectral folding.
+    #[default]
+    Folded,
+    /// Nothing.
+    Plain,
+}
 
 /// Part of the lower band that is mirrored.
 const FOLD: f32 = 0.15;
@@ -77,17 +94,74 @@ impl BandMeter {
     }
 }
 
-/// Copies `samples`, which begin at sample `at` of the utterance, folded if the band is narrow.
-pub(super) fn shape(band: Band, at: usize, samples: &[i16], out: &mut Vec<i16>) {
-    out.clear();
-    if band != Band::Narrow {
-        out.extend_from_slice(samples);
-        return;
+/// An utterance as the acoustic model should hear it. The extension lags behind the audio: what it has not given yet, it
+/// gives when the utterance is closed, as if silence followed.
+pub(super) struct Shaper {
+    how: NarrowBand,
+    model: Arc<BandModel>,
+    extension: BandExtension,
+    /// Samples that the extension took in.
+    taken: usize,
+    /// What it gave, from the utterance's beginning; in front of it [`DELAY`] samples from before.
+    wide: Vec<i16>,
+    /// How much of that will stay.
+    settled: usize,
+}
+
+impl Shaper {
+    pub fn new(how: NarrowBand, model: Arc<BandModel>) -> Self {
+        let extension = BandExtension::new(&model);
+        Self { how, model, extension, taken: 0, wide: Vec::new(), settled: 0 }
     }
-    out.extend(samples.iter().zip(at..).map(|(&sample, n)| {
-        let fold = if n % 2 == 0 { FOLD } else { -FOLD };
-        (f32::from(sample) * (1.0 + fold)) as i16 // saturates
-    }));
+
+    /// The utterance is over, or its beginning was dropped.
+    pub fn restart(&mut self) {
+        self.extension = BandExtension::new(&self.model);
+        self.taken = 0;
+        self.wide.clear();
+        self.settled = 0;
+    }
+
+    /// How much of `audio` can be had; all of it when it is `closed`.
+    pub fn ready(&mut self, band: Band, audio: &[i16], closed: bool) -> usize {
+        if band != Band::Narrow || self.how != NarrowBand::Learned {
+            return audio.len();
+        }
+        self.wide.truncate(self.settled);
+        let mut piece = [0; HOP];
+        for hop in audio.get(self.taken..).unwrap_or_default().as_chunks::<HOP>().0 {
+            self.extension.push(&self.model, hop, &mut piece);
+            self.wide.extend_from_slice(&piece);
+            self.taken += HOP;
+        }
+        self.settled = self.wide.len();
+        if closed {
+            let mut rest = self.extension.clone();
+            let mut tail = audio.get(self.taken..).unwrap_or_default().iter().copied();
+            while self.wide.len() < audio.len() + DELAY {
+                let hop = std::array::from_fn(|_| tail.next().unwrap_or(0));
+                rest.push(&self.model, &hop, &mut piece);
+                self.wide.extend_from_slice(&piece);
+            }
+        }
+        self.wide.len().saturating_sub(DELAY).min(audio.len())
+    }
+
+    /// Copies the samples `from..to` of `audio`, which are [`ready`](Self::ready).
+    pub fn copy(&self, band: Band, audio: &[i16], from: usize, to: usize, out: &mut Vec<i16>) {
+        out.clear();
+        let samples = audio.get(from..to).unwrap_or_default();
+        match (band, self.how) {
+            (Band::Narrow, NarrowBand::Learned) => {
+                out.extend_from_slice(self.wide.get(from + DELAY..to + DELAY).unwrap_or_default());
+            }
+            (Band::Narrow, NarrowBand::Folded) => out.extend(samples.iter().zip(from..).map(|(&sample, n)| {
+                let fold = if n % 2 == 0 { FOLD } else { -FOLD };
+                (f32::from(sample) * (1.0 + fold)) as i16 // saturates
+            })),
+            _ => out.extend_from_slice(samples),
+        }
+    }
 }
 
 /// One half of a fourth-order Butterworth high-pass at 4.4 kHz for 16 kHz audio.
@@ -163,10 +237,26 @@ mod tests {
         assert_eq!(meter.band(), Band::Unknown);
     }
 
+    fn shaped(how: NarrowBand, band: Band, audio: &[i16], pieces: usize) -> Vec<i16> {
+        let mut shaper = Shaper::new(how, Arc::new(BandModel::zero()));
+        let (mut out, mut piece, mut at) = (Vec::new(), Vec::new(), 0);
+        for end in (pieces..audio.len()).step_by(pieces).chain([audio.len()]) {
+            let audio = &audio[..end];
+            let ready = shaper.ready(band, audio, end % (3 * pieces) == 0);
+            let ready = if end % (3 * pieces) == 0 { at } else { ready };
+            shaper.copy(band, audio, at, ready, &mut piece);
+            out.append(&mut piece);
+            at = ready;
+        }
+        let ready = shaper.ready(band, audio, true);
+        shaper.copy(band, audio, at, ready, &mut piece);
+        out.append(&mut piece);
+        out
+    }
+
     #[test]
     fn folding_mirrors_around_four_kilohertz() {
-        let mut folded = Vec::new();
-        shape(Band::Narrow, 0, &tone(1000.0, 0), &mut folded);
+        let folded = shaped(NarrowBand::Folded, Band::Narrow, &tone(1000.0, 0), 320);
         let power = |hz: f32| {
             let (mut re, mut im) = (0.0, 0.0);
             for (n, s) in folded.iter().enumerate() {
@@ -181,17 +271,16 @@ mod tests {
     }
 
     #[test]
-    fn folding_saturates_and_is_the_same_in_pieces() {
-        let loud = [i16::MAX, i16::MIN, i16::MAX, i16::MIN, 100];
-        let (mut whole, mut piece, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
-        shape(Band::Narrow, 0, &loud, &mut whole);
-        assert_eq!(whole[0], i16::MAX);
-        for (at, sample) in loud.iter().enumerate() {
-            shape(Band::Narrow, at, std::slice::from_ref(sample), &mut piece);
-            pieces.append(&mut piece);
+    fn shaping_is_the_same_in_pieces_and_keeps_the_length() {
+        let audio: Vec<i16> = (0..20).flat_map(|frame| tone(700.0, frame)).collect();
+        for how in [NarrowBand::Learned, NarrowBand::Folded, NarrowBand::Plain] {
+            let whole = shaped(how, Band::Narrow, &audio, audio.len());
+            assert_eq!(whole.len(), audio.len());
+            assert_eq!(whole, shaped(how, Band::Narrow, &audio, 320), "{how:?}");
+            assert_eq!(whole, shaped(how, Band::Narrow, &audio, 130), "{how:?}");
+            assert_eq!(shaped(how, Band::Wide, &audio, 320), audio);
         }
-        assert_eq!(whole, pieces);
-        shape(Band::Wide, 0, &loud, &mut whole);
-        assert_eq!(whole, loud);
+        let loud = [i16::MAX, i16::MIN, i16::MAX, i16::MIN, 100];
+        assert_eq!(shaped(NarrowBand::Folded, Band::Narrow, &loud, 1)[0], i16::MAX);
     }
 }

@@ -8,7 +8,7 @@
 //! speech the mean has settled and every utterance is decoded once.
 
 use super::Model;
-use super::band::{Band, BandMeter, shape};
+use super::band::{Band, BandMeter, Shaper};
 use super::confidence::{Understood, understand};
 use super::ffi::{Decoder, Segment};
 use super::grammar::{Grammar, LANGUAGE_WEIGHT};
@@ -29,6 +29,9 @@ const MAX_EARLIER: usize = 4096;
 const FIRST_ESTIMATE: usize = 4800;
 /// Speech after which it has settled.
 const SETTLED: usize = 5 * 16_000;
+/// How often the mean is measured on the same speech: to the library what it knew before counts as five seconds, and a
+/// first word is short.
+const MEASURES: usize = 3;
 /// Samples without speech that make a pause.
 const PAUSE: usize = 3 * FRAME_SAMPLES;
 /// Grammars that a decoder keeps compiled.
@@ -51,6 +54,7 @@ pub(super) struct Decoding {
     /// Samples since the last speech.
     quiet: usize,
     utterance: Utterance,
+    shaper: Shaper,
     shaped: Vec<i16>,
 }
 
@@ -97,6 +101,7 @@ impl Decoding {
             known: 0,
             quiet: 0,
             utterance: Utterance::default(),
+            shaper: Shaper::new(model.narrow_band, Arc::clone(&model.extension)),
             shaped: Vec::new(),
         };
         new.expect(grammar)?;
@@ -156,6 +161,7 @@ impl Decoding {
             utterance.answer = None;
         } else if utterance.speech == 0 && utterance.audio.len() > PRE_ROLL + STEP {
             utterance.audio.drain(..utterance.audio.len() - PRE_ROLL);
+            self.shaper.restart();
         }
         Ok(())
     }
@@ -167,8 +173,8 @@ impl Decoding {
         }
         // In a pause the answer may be asked for at any moment: what has to be decoded again for it is done now.
         let new = if self.quiet >= PAUSE { self.known / 4 } else { self.known.max(FIRST_ESTIMATE) };
-        self.refresh(new.max(1))?;
-        self.feed()
+        self.refresh(new.max(1), false)?;
+        self.feed(false)
     }
 
     /// Decodes a piece of what was pushed as the last of the utterance so far: none while there is more to do, then the
@@ -180,8 +186,8 @@ impl Decoding {
         if let Some(answer) = &self.utterance.answer {
             return Ok(Some(answer.clone()));
         }
-        self.refresh((self.known / 4).max(1))?;
-        if self.feed()? {
+        self.refresh((self.known / 4).max(1), true)?;
+        if self.feed(true)? {
             return Ok(None);
         }
         let before = self.decoder.segments();
@@ -216,12 +222,13 @@ impl Decoding {
         let mut audio = std::mem::take(&mut self.utterance.audio);
         audio.clear();
         audio.shrink_to(4 * 16_000);
+        self.shaper.restart();
         self.utterance = Utterance { audio, covers: self.utterance.covers, ..Utterance::default() };
     }
 
     /// Begins the utterance's decoding anew when the channel's mean is to be measured because `new` samples of speech are
-    /// not in it, when the band has become known, and when the last pass was ended.
-    fn refresh(&mut self, new: usize) -> Result<(), String> {
+    /// not in it, when the band has become known, and when the last pass was ended. `closed` when no audio will follow.
+    fn refresh(&mut self, new: usize, closed: bool) -> Result<(), String> {
         let utterance = &mut self.utterance;
         let unmeasured = utterance.speech - utterance.measured;
         let band = match self.meter.band() {
@@ -238,14 +245,16 @@ impl Decoding {
         if stale {
             utterance.measured = utterance.speech;
             self.known = (self.known + unmeasured).min(SETTLED);
+            let ready = self.shaper.ready(band, &utterance.audio, closed);
             self.decoder.select(SILENCE)?;
-            self.decoder.start()?;
-            for at in (0..utterance.audio.len()).step_by(STEP) {
-                let end = (at + STEP).min(utterance.audio.len());
-                shape(band, at, utterance.audio.get(at..end).unwrap_or_default(), &mut self.shaped);
-                self.decoder.process(&self.shaped)?;
+            for _ in 0..MEASURES {
+                self.decoder.start()?;
+                for at in (0..ready).step_by(STEP) {
+                    self.shaper.copy(band, &utterance.audio, at, (at + STEP).min(ready), &mut self.shaped);
+                    self.decoder.process(&self.shaped)?;
+                }
+                self.decoder.end();
             }
-            self.decoder.end();
         }
         if let Some(id) = self.grammars.back() {
             self.decoder.select(&name(*id))?;
@@ -255,13 +264,15 @@ impl Decoding {
         Ok(())
     }
 
-    fn feed(&mut self) -> Result<bool, String> {
+    /// Decodes the next step of what is there; true when there is more of it.
+    fn feed(&mut self, closed: bool) -> Result<bool, String> {
         let Utterance { audio, fed, band, .. } = &mut self.utterance;
-        let end = (*fed + STEP).min(audio.len());
-        shape(*band, *fed, audio.get(*fed..end).unwrap_or_default(), &mut self.shaped);
-        *fed = end;
+        let ready = self.shaper.ready(*band, audio, closed);
+        let end = (*fed + STEP).min(ready);
+        self.shaper.copy(*band, audio, *fed, end, &mut self.shaped);
+        *fed = (*fed).max(end);
         self.decoder.process(&self.shaped)?;
-        Ok(end < self.utterance.audio.len())
+        Ok(end < ready)
     }
 
     /// The utterance has become too long to be decoded as one: what was understood is kept, the audio is not.

@@ -62,9 +62,9 @@ pub(super) fn is_unknown(word: &str) -> bool {
     word.starts_with(UNKNOWN_MARK)
 }
 
-/// Whether a word of the best path is unknown speech, silence or noise and not text.
+/// Whether a word of the best path is unknown speech, silence, noise or a step without a word, and not text.
 pub(super) fn is_filler(word: &str) -> bool {
-    word.starts_with([UNKNOWN_MARK, '<', '['])
+    word.starts_with([UNKNOWN_MARK, '<', '[', '('])
 }
 
 /// A grammar's word without the number of its pronunciation.

@@ -13,8 +13,10 @@ mod grammar;
 mod letters;
 mod stream;
 
+use crate::audio::bandwidth::BandModel;
 use crate::engine::batch::Pool;
 use crate::speech::{EngineError, Expectation, Language, Recognizer, RecognizerStream, Wake};
+pub use band::NarrowBand;
 use dictionary::Dictionary;
 use grammar::Grammar;
 use serde::Deserialize;
@@ -24,6 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const NAME: &str = "pocketsphinx";
 const PACKAGES: &str = "apt-get install libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us";
+/// The weights of the band extension, with their card in `audio-models/band-extension/`.
+const EXTENSION: &[u8] = include_bytes!("../../../../audio-models/band-extension/telephone.band");
 /// The files that an acoustic model cannot do without: the library ends the process over some of them.
 const MODEL_FILES: [&str; 5] = ["feat.params", "mdef", "means", "variances", "transition_matrices"];
 
@@ -41,6 +45,10 @@ pub struct Config {
     pub queue_ms: u64,
     /// Compiled grammars that are kept, one for each state of a flow.
     pub grammars: usize,
+    /// What is done for calls that have no upper band: `learned`, `folded` or `plain`.
+    pub narrow_band: NarrowBand,
+    /// Weights of the learned extension of the band; none: those that are compiled in.
+    pub band_extension: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -52,6 +60,8 @@ impl Default for Config {
             language: Language::default(),
             queue_ms: 10_000,
             grammars: 256,
+            narrow_band: NarrowBand::default(),
+            band_extension: None,
         }
     }
 }
@@ -70,6 +80,8 @@ struct Model {
     dictionary: Dictionary,
     cache: Mutex<Cache>,
     max_grammars: usize,
+    narrow_band: NarrowBand,
+    extension: Arc<BandModel>,
 }
 
 #[derive(Default)]
@@ -98,7 +110,14 @@ impl PocketSphinx {
         };
         let dictionary = Dictionary::read(&config.dictionary)
             .map_err(|e| unavailable(format!("{e}; set engine.pocketsphinx.dictionary or: {PACKAGES}")))?;
-        let model = Model { directory, dictionary, cache: Mutex::default(), max_grammars: config.grammars.max(1) };
+        let model = Model {
+            directory,
+            dictionary,
+            cache: Mutex::default(),
+            max_grammars: config.grammars.max(1),
+            narrow_band: config.narrow_band,
+            extension: Arc::new(extension(config)?),
+        };
         // A model that does not load is better found here than by a caller.
         decode::Decoding::new(&model, model.grammar(&Arc::default()))
             .map_err(|e| unavailable(format!("{e}: {}; it must be a model for 16 kHz", config.model.display())))?;
@@ -177,6 +196,19 @@ impl Model {
     }
 }
 
+/// The weights of the band extension.
+fn extension(config: &Config) -> Result<BandModel, EngineError> {
+    let Some(path) = &config.band_extension else {
+        return BandModel::parse(EXTENSION).map_err(|e| unavailable(format!("the extension that is compiled in: {e}")));
+    };
+    let refused = |what: String| {
+        let path = path.display();
+        unavailable(format!("engine.pocketsphinx.band_extension = {path}: {what}; make it with: tipring train band"))
+    };
+    let bytes = std::fs::read(path).map_err(|e| refused(e.to_string()))?;
+    BandModel::parse(&bytes).map_err(|e| refused(e.to_string()))
+}
+
 fn unavailable(what: String) -> EngineError {
     EngineError::Unavailable { engine: NAME.to_owned(), what }
 }
@@ -206,9 +238,26 @@ mod tests {
     }
 
     #[test]
+    fn the_extension_that_is_shipped_is_read_and_a_wrong_one_refused() {
+        let model = extension(&Config::default()).unwrap();
+        assert!(model != BandModel::zero());
+        let config: Config = toml::from_str("narrow_band = 'folded'\nband_extension = '/no/such'").unwrap();
+        assert_eq!(config.narrow_band, NarrowBand::Folded);
+        let error = extension(&config).unwrap_err().to_string();
+        assert!(error.contains("band_extension = /no/such") && error.contains("train band"), "{error}");
+    }
+
+    #[test]
     fn grammars_are_compiled_once_and_bounded() {
         let dictionary = Dictionary::from_text("yes Y EH S\n");
-        let model = Model { directory: String::new(), dictionary, cache: Mutex::default(), max_grammars: 2 };
+        let model = Model {
+            directory: String::new(),
+            dictionary,
+            cache: Mutex::default(),
+            max_grammars: 2,
+            narrow_band: NarrowBand::Plain,
+            extension: Arc::new(BandModel::zero()),
+        };
         let what = |phrase: &str| Arc::new(Expectation { phrases: vec![phrase.to_owned()], ..Expectation::default() });
         let first = model.grammar(&what("yes"));
         let again = model.grammar(&what("yes"));

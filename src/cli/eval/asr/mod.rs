@@ -1,0 +1,404 @@
+//! `tipring eval asr`.
+
+mod figures;
+mod words;
+
+use super::manifest;
+use super::sound::{self, Band};
+use crate::agent::{Flow, choose};
+use crate::app;
+use crate::audio::{AudioFrame, FRAME_SAMPLES, FrameOrigin, MediaTime, level};
+use crate::settings::Settings;
+use crate::sim::Dice;
+use crate::speech::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, Wake};
+use anyhow::{Context, bail};
+use figures::{Figures, Outcome};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::Wake as Wakes;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use words::{distance, words};
+
+pub(super) const EXAMPLES: &str = "The set: a CSV with the columns
+  file        WAV or FLAC, one channel, one utterance
+  transcript  what is said in it
+  group       optional: figures are given for each group, too
+
+Every utterance is sent through the engine as a call would: frames of 20 ms, half a second of silence around it, a decoder of
+its own, a flush at the end. With --grammar manifest the engine is told to expect --phrases phrases of the set, the right one
+among them, drawn by --seed; what the dialogue of a flow would take the answer for is compared with what was said. --absent
+asks once more with the right phrase left out: what is understood then is wrong.
+
+Examples:
+  tipring eval asr --data phrases.csv --phrases 12 --draws 5 --absent
+  tipring eval asr --data answers.csv --grammar sip-config/flows/welcome.toml --band telephone --json
+  tipring eval asr --data calls.csv --engine whisper --grammar none --speed 1";
+
+/// Silence before and after an utterance, in frames.
+const BEFORE: usize = 25;
+const AFTER: usize = 15;
+/// How long the engine may take for its final answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Audio in flight to engines that cannot say how far they are, in ms: all of an utterance.
+const QUEUE_MS: u64 = 120_000;
+/// A frame this far below the loudest is not yet speech, in dB.
+const ONSET_DB: f32 = 25.0;
+
+/// Arguments of `eval asr`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The labelled set.
+    #[arg(long, value_name = "CSV")]
+    data: PathBuf,
+
+    /// The engine; without it the first of engine.asr that serves.
+    #[arg(long, value_name = "NAME")]
+    engine: Option<String>,
+
+    /// What the engine expects: phrases of the set (manifest), nothing (none), the phrases of a flow (a .toml file), or those of
+    /// a text file, one a line.
+    #[arg(long, default_value = "manifest", value_name = "manifest|none|FILE")]
+    grammar: String,
+
+    /// How many phrases of the set are expected at a time.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(2..=1024))]
+    phrases: u16,
+
+    /// How often phrases are drawn for each utterance.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    draws: u16,
+
+    /// Where the drawing begins.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Ask again with the right phrase left out.
+    #[arg(long)]
+    absent: bool,
+
+    /// What the line lets through; without it both.
+    #[arg(long, value_enum)]
+    band: Option<Band>,
+
+    /// The language of the set.
+    #[arg(long, default_value = "en", value_name = "TAG")]
+    language: String,
+
+    /// How fast the audio arrives, in multiples of real time; without it as fast as it can be pushed.
+    #[arg(long, value_parser = positive)]
+    speed: Option<f64>,
+
+    /// Tell what was heard of each utterance, on standard error.
+    #[arg(long)]
+    verbose: bool,
+
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|speed: &f64| *speed > 0.0).ok_or_else(|| "give a number above 0, such as 1".to_owned())
+}
+
+struct Said {
+    file: PathBuf,
+    text: String,
+    group: Option<String>,
+    samples: Vec<i16>,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<()> {
+    let mut config = settings.engine.clone();
+    if let Some(engine) = &args.engine {
+        config.asr = vec![engine.clone()];
+    }
+    config.pocketsphinx.queue_ms = config.pocketsphinx.queue_ms.max(QUEUE_MS);
+    let recogniser = app::engines(&config).await?.asr;
+    tokio::task::spawn_blocking(move || score(&args, &settings, &*recogniser)).await?
+}
+
+fn score(args: &Args, settings: &Settings, recogniser: &dyn Recognizer) -> anyhow::Result<()> {
+    let set = read(&args.data)?;
+    let phrases = expected(args, &set)?;
+    let least = settings.turn.min_confidence;
+    let bands = args.band.map_or_else(|| vec![Band::Telephone, Band::Wide], |band| vec![band]);
+    let mut out = Map::new();
+    let mut engine = args.engine.clone().unwrap_or_else(|| recogniser.name().to_owned());
+    for band in bands {
+        let mut all = Figures::default();
+        let mut groups: BTreeMap<&str, Figures> = BTreeMap::new();
+        for (number, said) in set.iter().enumerate() {
+            let frames = padded(said, band);
+            for draw in 0..args.draws {
+                let dice = Dice::new(args.seed).fork(number as u64).fork(u64::from(draw));
+                for absent in [false, true].into_iter().take(1 + usize::from(args.absent)) {
+                    let Some((choices, right)) = drawn(args, said, phrases.as_deref(), absent, dice.clone()) else {
+                        continue;
+                    };
+                    let heard = hear(args, recogniser, &choices, &frames)?;
+                    let outcome = outcome(said, &choices, right, &heard, &frames);
+                    if let Some(name) = heard.engine {
+                        engine = name;
+                    }
+                    if args.verbose {
+                        eprintln!(
+                            "{}\t{}\t{}\t{:?}\t{:?}\t{:.2}",
+                            band.name(),
+                            said.file.display(),
+                            if absent {
+                                "absent"
+                            } else if outcome.chosen == outcome.right {
+                                "right"
+                            } else {
+                                "-"
+                            },
+                            said.text,
+                            heard.last.as_ref().map_or("", |last| last.text.trim()),
+                            outcome.confidence,
+                        );
+                    }
+                    let group = said.group.as_deref().map(|group| groups.entry(group).or_default());
+                    for figures in std::iter::once(&mut all).chain(group) {
+                        if absent { &mut figures.absent } else { &mut figures.outcomes }.push(outcome.clone());
+                    }
+                }
+            }
+        }
+        let mut figures = all.json(least);
+        let parts: Map<String, Value> =
+            groups.iter().map(|(name, figures)| ((*name).to_owned(), figures.json(least))).collect();
+        if !args.json {
+            figures::print(&format!("{engine}, {} band", band.name()), &figures);
+            parts.iter().for_each(|(name, figures)| figures::print(&format!("  {name}"), figures));
+        }
+        if !parts.is_empty() {
+            figures["groups"] = Value::Object(parts);
+        }
+        out.insert(band.name().to_owned(), figures);
+    }
+    if args.json {
+        let whole = serde_json::json!({
+            "engine": engine,
+            "grammar": args.grammar,
+            "phrases": if args.grammar == "manifest" { Some(args.phrases) } else { None },
+            "draws": args.draws,
+            "seed": args.seed,
+            "min_confidence": (f64::from(least) * 1000.0).round() / 1000.0,
+            "bands": out,
+        });
+        println!("{}", serde_json::to_string_pretty(&whole)?);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<Said>> {
+    let mut set = Vec::new();
+    for row in manifest::read(path)? {
+        row.required("file")?;
+        let text = words(row.required("transcript")?).join(" ");
+        let Some(file) = row.path("file") else { continue };
+        let samples = sound::read(&file)?;
+        set.push(Said { samples, file, text, group: row.get("group").map(str::to_owned) });
+    }
+    if set.is_empty() {
+        bail!("{}: names no files", path.display());
+    }
+    Ok(set)
+}
+
+/// All phrases that may be expected; none where nothing is.
+fn expected(args: &Args, set: &[Said]) -> anyhow::Result<Option<Vec<String>>> {
+    let mut phrases: Vec<String> = match args.grammar.as_str() {
+        "none" => return Ok(None),
+        "manifest" => set.iter().map(|said| said.text.clone()).collect(),
+        flow if flow.ends_with(".toml") => {
+            let flow = Flow::load(flow)?;
+            flow.expectations().iter().flat_map(|expectation| expectation.phrases.clone()).collect()
+        }
+        file => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("--grammar {file}: cannot be read; give manifest, none, a flow or a list"))?;
+            text.lines().map(|line| words(line).join(" ")).filter(|line| !line.is_empty()).collect()
+        }
+    };
+    phrases.sort();
+    phrases.dedup();
+    Ok(Some(phrases))
+}
+
+/// What is expected for an utterance, and which of it is right. None: it cannot be left out.
+fn drawn(
+    args: &Args,
+    said: &Said,
+    phrases: Option<&[String]>,
+    absent: bool,
+    mut dice: Dice,
+) -> Option<(Vec<String>, Option<usize>)> {
+    let Some(phrases) = phrases else { return (!absent).then(|| (Vec::new(), None)) };
+    let mut choices: Vec<String> = phrases.iter().filter(|phrase| **phrase != said.text).cloned().collect();
+    let known = choices.len() < phrases.len();
+    if args.grammar == "manifest" {
+        let take = usize::from(args.phrases) - usize::from(!absent);
+        while choices.len() > take {
+            let at = (dice.unit() * choices.len() as f64) as usize;
+            choices.swap_remove(at);
+        }
+    }
+    if absent || !known {
+        return (!choices.is_empty()).then_some((choices, None));
+    }
+    let right = choices.len();
+    choices.push(said.text.clone());
+    Some((choices, Some(right)))
+}
+
+/// The utterance with silence around it.
+fn padded(said: &Said, band: Band) -> Vec<AudioFrame> {
+    let mut samples = vec![0; BEFORE * FRAME_SAMPLES];
+    samples.extend_from_slice(&said.samples);
+    samples.extend([0; AFTER * FRAME_SAMPLES]);
+    sound::frames(samples, band, None)
+}
+
+#[derive(Default)]
+struct Heard {
+    partial: Option<Hypothesis>,
+    last: Option<Hypothesis>,
+    engine: Option<String>,
+}
+
+struct Unpark(Thread);
+
+impl Wakes for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Sends an utterance through the engine.
+fn hear(args: &Args, recogniser: &dyn Recognizer, choices: &[String], frames: &[AudioFrame]) -> anyhow::Result<Heard> {
+    let language = Language(args.language.clone());
+    let kind = if choices.is_empty() { AnswerKind::Open } else { AnswerKind::Choice };
+    let what = Arc::new(Expectation { language: language.clone(), kind, phrases: choices.to_vec() });
+    recogniser.prepare(&what)?;
+    let wake: Wake = Arc::new(Unpark(thread::current())).into();
+    let mut stream = recogniser.open(&language, wake)?;
+    stream.expect(&what);
+    let mut heard = Heard::default();
+    let began = Instant::now();
+    let mut take = |stream: &mut dyn crate::speech::RecognizerStream| -> anyhow::Result<bool> {
+        while let Some(hypothesis) = stream.poll() {
+            let hypothesis = hypothesis?;
+            heard.engine = stream.engine().map(str::to_owned);
+            if hypothesis.kind == HypothesisKind::Final {
+                heard.last = Some(hypothesis);
+                return Ok(true);
+            }
+            if heard.partial.is_none() && !hypothesis.text.trim().is_empty() {
+                heard.partial = Some(hypothesis);
+            }
+        }
+        Ok(false)
+    };
+    for (frame, number) in frames.iter().zip(1u32..) {
+        stream.push(frame);
+        if let Some(speed) = args.speed {
+            let due = began + Duration::from_millis(20).mul_f64(f64::from(number) / speed);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        take(&mut *stream)?;
+    }
+    stream.flush();
+    let flushed = Instant::now();
+    while !take(&mut *stream)? {
+        if flushed.elapsed() > PATIENCE {
+            bail!("the engine gave no final answer within {} s", PATIENCE.as_secs());
+        }
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(heard)
+}
+
+fn outcome(said: &Said, choices: &[String], right: Option<usize>, heard: &Heard, frames: &[AudioFrame]) -> Outcome {
+    let spoken = words(&said.text);
+    let last = heard.last.as_ref();
+    let text = last.map_or("", |last| last.text.as_str());
+    let got = words(text);
+    let first = heard.partial.as_ref();
+    Outcome {
+        words: spoken.len(),
+        errors: distance(&spoken, &got),
+        exact: spoken == got,
+        chosen: choose(choices, text),
+        right,
+        confidence: last.map_or(0.0, |last| last.confidence),
+        first_partial_ms: first.map(|first| first.covers.ms_since(onset(frames))),
+        kept: first.is_some_and(|first| got.starts_with(&words(&first.text))),
+        degraded: last.is_some_and(|last| last.degraded),
+    }
+}
+
+/// When speech begins.
+fn onset(frames: &[AudioFrame]) -> MediaTime {
+    let loud = |frame: &AudioFrame| level::rms_dbfs(&frame.samples);
+    let loudest =
+        frames.iter().filter(|frame| frame.origin == FrameOrigin::Received).map(loud).fold(f32::MIN, f32::max);
+    frames.iter().find(|frame| loud(frame) > loudest - ONSET_DB).map_or(MediaTime::from_frames(0), |frame| frame.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(more: &[&str]) -> Args {
+        Line::parse_from(["eval", "--data", "set.csv"].iter().chain(more)).args
+    }
+
+    fn said(text: &str) -> Said {
+        Said { file: PathBuf::new(), text: text.into(), group: None, samples: vec![0; 400] }
+    }
+
+    #[test]
+    fn phrases_are_drawn_around_the_right_one_and_the_same_each_time() {
+        let phrases: Vec<String> = (0..30).map(|n| format!("phrase {n}")).collect();
+        let (args, said) = (args(&["--phrases", "5"]), said("phrase 7"));
+        let draw = |absent, seed| drawn(&args, &said, Some(&phrases), absent, Dice::new(seed)).unwrap();
+        let (choices, right) = draw(false, 1);
+        assert_eq!((choices.len(), choices[right.unwrap()].as_str()), (5, "phrase 7"));
+        assert_eq!(draw(false, 1).0, choices);
+        assert_ne!(draw(false, 2).0, choices);
+        let (choices, right) = draw(true, 1);
+        assert!(choices.len() == 5 && right.is_none() && !choices.contains(&said.text));
+        assert!(drawn(&args, &said, None, true, Dice::new(1)).is_none());
+    }
+
+    #[test]
+    fn the_flow_decides_what_was_meant() {
+        let choices = ["call me back later", "no thanks"].map(str::to_owned);
+        let last = Hypothesis {
+            kind: HypothesisKind::Final,
+            text: "please call me back later".into(),
+            confidence: 0.8,
+            covers: MediaTime::from_frames(3),
+            degraded: false,
+        };
+        let partial = Hypothesis { kind: HypothesisKind::Partial, text: "please call".into(), ..last.clone() };
+        let heard = Heard { partial: Some(partial), last: Some(last), engine: None };
+        let frames = padded(&said(""), Band::Wide);
+        let outcome = outcome(&said("call me back later"), &choices, Some(0), &heard, &frames);
+        assert_eq!((outcome.words, outcome.errors, outcome.exact), (4, 1, false));
+        assert_eq!((outcome.chosen, outcome.kept), (Some(0), true));
+    }
+}
