@@ -29,7 +29,7 @@ const NOTHING: f32 = 0.1;
 impl Evidence {
     /// Logistic regression over 1121 utterances of 150 speakers in wide and telephone band, phrases that were said
     /// against phrases that were heard in other sentences. At 0.3 it keeps nine in ten of the former and drops
-    /// more than nine in ten of the latter (`tests/it/asr_speech.rs` prints the figures).
+    /// more than nine in ten of the latter (`tipring eval asr` prints such figures).
     fn probability(self) -> f32 {
         let z = 0.57 + 0.163 * self.score + 6.67 * self.share;
         1.0 / (1.0 + (-z).exp())
