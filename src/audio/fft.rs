@@ -125,7 +125,7 @@ mod tests {
             // What the way back takes for zero: the mean, and the mean with alternating signs.
             let sum =
                 |sign: f32| signal.iter().zip(0..).map(|(s, n)| s * if n % 2 == 0 { 1.0 } else { sign }).sum::<f32>();
-            (sum(1.0) + sum(-1.0) * if n % 2 == 0 { 1.0 } else { -1.0 }) / 32.0
+            (sum(1.0) + sum(-1.0) * if n.is_multiple_of(2) { 1.0 } else { -1.0 }) / 32.0
         };
         for (n, sample) in back.as_flattened().iter().enumerate() {
             assert!(
