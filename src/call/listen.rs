@@ -228,6 +228,8 @@ mod tests {
                 Observed::Edge(SpeechEdge::Started { onset }) => ("started", onset.ms()),
                 Observed::Edge(SpeechEdge::Paused { last }) => ("paused", last.ms()),
                 Observed::Cue(Cue::Turn(cue)) => ("turn", cue.covers.ms()),
+                // What the voice itself tells is another test's matter.
+                Observed::Cue(_) => continue,
                 other => panic!("{other:?}"),
             });
         }
