@@ -14,7 +14,7 @@ use super::{AudioError, SAMPLE_RATE_HZ};
 pub const HOP: usize = 160;
 /// Samples by which the output lags behind the input: 42 ms.
 pub const DELAY: usize = WINDOW + LOOK_AHEAD * HOP - HOP;
-/// What the network sees: [`CONTEXT`] frames of [`LOW`] bands and a level; padded for even sums.
+/// What the network sees: `CONTEXT` frames of [`LOW`] bands and a level; padded for even sums.
 pub const INPUTS: usize = 160;
 /// Frames of those after the one in question.
 pub const LOOK_AHEAD: usize = 2;
