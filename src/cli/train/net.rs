@@ -125,7 +125,7 @@ mod tests {
             .collect();
         let learn = |seed| {
             let mut net = Net::new(seed);
-            net.learn(&examples, 120);
+            net.learn(&examples, 600);
             net
         };
         let net = learn(1);

@@ -13,6 +13,7 @@ pub use backchannel::{FEATURES, Features, Weights};
 
 use super::{Cue, SpeechEdge};
 use crate::audio::echo::EchoFinder;
+use crate::audio::level::SILENCE_DBFS;
 use crate::audio::prosody::{Prosody, STEP_MS, STEPS, Step};
 use crate::audio::{AudioFrame, FrameOrigin, MediaTime};
 use caller::Caller;
@@ -30,6 +31,9 @@ const ECHO_MS: u64 = 500;
 const OURS: f32 = 0.6;
 /// What that share is taken of: short, so that a caller who joins in is heard at once.
 const OURS_MS: usize = 40;
+/// Over the agent's voice nothing softer than this is the caller, in dBFS: what is left of an echo down there is hidden in the
+/// line's noise, and nobody interrupts so softly (speech on a line has −36 to −16).
+const FAINT_DBFS: f32 = -56.0;
 /// What the detector holds for less likely than this is silence to the gate anyway.
 const PERHAPS: f32 = 0.3;
 
@@ -87,10 +91,11 @@ impl VoiceCues {
             }
             self.steps.push_back(Heard { end: frame.at.plus_ms(n * STEP_MS), step });
         }
-        let ours = probability >= PERHAPS
-            && self.agent_audible(frame.at)
-            && self.echo.known_share(OURS_MS, lag_ms).is_some_and(|share| share >= OURS);
-        if ours { 0.0 } else { probability }
+        if probability < PERHAPS || !self.agent_audible(frame.at) {
+            return probability;
+        }
+        let ours = self.echo.known_share(OURS_MS, lag_ms).is_some_and(|share| share >= OURS);
+        if ours || self.level_dbfs(frame.end().minus_ms(lag_ms)) < FAINT_DBFS { 0.0 } else { probability }
     }
 
     /// What there is to say once the gate has judged the frame that ends at `now`.
@@ -120,6 +125,12 @@ impl VoiceCues {
     /// What the classifier of backchannels looks at, of speech since `onset`, at this moment. For those who train it.
     pub fn features(&self, onset: MediaTime) -> Option<Features> {
         backchannel::features(&self.steps, onset, self.steps.back()?.end)
+    }
+
+    /// The level of the louder step of the 20 ms that end at `end`.
+    fn level_dbfs(&self, end: MediaTime) -> f32 {
+        let steps = self.steps.iter().rev().skip_while(|heard| heard.end > end).take(STEPS);
+        steps.map(|heard| heard.step.level_dbfs).fold(SILENCE_DBFS, f32::max)
     }
 
     /// Have we said anything that could be heard at `at`, be it as an echo?
