@@ -40,6 +40,10 @@ const STEPS: usize = 14;
 const LOADING: f32 = 1e-3;
 /// A filter that explains this share is kept.
 const KEEP: f32 = 0.75;
+/// Frames of which the whole power is remembered: as many as make a window.
+const POWERS: usize = WINDOW / FRAME;
+/// Below this share of the power of all frequencies, those below 2 kHz are noise beside a hiss that is not looked at.
+const HISS: f32 = 0.03;
 /// Below this share of the window's mean power its newest part has faded away.
 const FADED: f32 = 0.25;
 /// Mean square, in the differentiated domain, of the softest sound that is looked at: about −75 dBFS.
@@ -111,6 +115,8 @@ struct Path {
 pub struct EchoFinder {
     sent: Line,
     heard: Line,
+    /// Mean squares of the caller's last frames, all frequencies; the newest last.
+    powers: [f32; POWERS],
     fft: Box<RealFft<HALF>>,
     ours: Box<[Complex; HALF]>,
     theirs: Box<[Complex; HALF]>,
@@ -123,6 +129,7 @@ impl Default for EchoFinder {
         Self {
             sent: Line::default(),
             heard: Line::default(),
+            powers: [0.0; POWERS],
             fft: Box::default(),
             ours: Box::new([[0.0; 2]; HALF]),
             theirs: Box::new([[0.0; 2]; HALF]),
@@ -141,6 +148,11 @@ impl EchoFinder {
     /// 20 ms of the caller.
     pub fn heard(&mut self, frame: &AudioFrame) {
         self.heard.push(frame);
+        let sum: f32 = frame.samples.iter().map(|sample| (f32::from(*sample) / 32_768.0).powi(2)).sum();
+        self.powers.rotate_left(1);
+        if let Some(newest) = self.powers.last_mut() {
+            *newest = sum / frame.samples.len() as f32;
+        }
     }
 
     /// The lag of the echo, once one was found, in milliseconds.
@@ -158,21 +170,21 @@ impl EchoFinder {
     }
 
     /// The share, 0 to 1, of `ms` milliseconds of the caller (200 at most), which ended `ago_ms` ago, that the known way
-    /// explains. None: no way is known, or there is nothing to be heard.
+    /// explains. None: no way is known, there is nothing to be heard, or only a hiss above the frequencies that are looked at.
     pub fn known_share(&self, ms: usize, ago_ms: u64) -> Option<f32> {
         let path = self.path.as_ref()?;
         let mut theirs = [0f32; WINDOW];
         let theirs = theirs.get_mut(..(ms * PER_MS).min(WINDOW))?;
         let end = self.heard.end as i64 - (ago_ms as usize * PER_MS) as i64;
         self.heard.read(end - theirs.len() as i64, theirs);
-        if energy(theirs) < FLOOR * theirs.len() as f32 {
+        if energy(theirs) < self.floor(theirs.len(), ago_ms as usize * PER_MS) {
             return None;
         }
         Some(self.explained(path, theirs, end))
     }
 
     /// The share, 0 to 1, of the last 120 ms of the caller that is explained by what we sent up to half a second before. None:
-    /// there is nothing to be heard.
+    /// there is nothing to be heard, or only a hiss above the frequencies that are looked at.
     pub fn share(&mut self) -> Option<f32> {
         let mut theirs = [0f32; WINDOW];
         let end = self.heard.end as i64;
@@ -184,6 +196,9 @@ impl EchoFinder {
         let newest = theirs.get(WINDOW - LATEST..).unwrap_or_default();
         let faded = energy(newest) * (WINDOW as f32) < FADED * energy(&theirs) * LATEST as f32;
         let latest = if faded { theirs.as_slice() } else { newest };
+        if energy(latest) < self.floor(latest.len(), 0) {
+            return None;
+        }
         if !self.could_be(WINDOW / PER_MS) {
             return Some(0.0);
         }
@@ -203,6 +218,13 @@ impl EchoFinder {
             self.path = found;
         }
         Some(best)
+    }
+
+    /// The least energy of `length` samples, which ended `ago` samples ago, that says anything.
+    fn floor(&self, length: usize, ago: usize) -> f32 {
+        let (frames, ago) = (length.div_ceil(FRAME), ago / FRAME);
+        let whole: f32 = self.powers.iter().rev().skip(ago).take(frames).sum();
+        (HISS * whole / frames.max(1) as f32).max(FLOOR) * length as f32
     }
 
     /// The lags at which the correlation is highest.

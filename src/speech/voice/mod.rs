@@ -31,6 +31,8 @@ const ECHO_MS: u64 = 500;
 const OURS: f32 = 0.6;
 /// What that share is taken of: short, so that a caller who joins in is heard at once.
 const OURS_MS: usize = 40;
+/// A hiss of ours lasts so long after what was surely ours, in ms.
+const HISS_MS: u64 = 100;
 /// Over the agent's voice nothing softer than this is the caller, in dBFS: what is left of an echo down there is hidden in the
 /// line's noise, and nobody interrupts so softly (speech on a line has −36 to −16).
 const FAINT_DBFS: f32 = -56.0;
@@ -54,6 +56,8 @@ pub struct VoiceCues {
     onset: Option<MediaTime>,
     /// Just after the last sample of ours that was not silence.
     spoken: Option<MediaTime>,
+    /// Until then a hiss belongs to our own voice come back.
+    ours_until: Option<MediaTime>,
     overlap: Option<Overlap>,
 }
 
@@ -66,6 +70,7 @@ impl Default for VoiceCues {
             caller: Caller::default(),
             onset: None,
             spoken: None,
+            ours_until: None,
             overlap: None,
         }
     }
@@ -94,7 +99,15 @@ impl VoiceCues {
         if probability < PERHAPS || !self.agent_audible(frame.at) {
             return probability;
         }
-        let ours = self.echo.known_share(OURS_MS, lag_ms).is_some_and(|share| share >= OURS);
+        let ours = match self.echo.known_share(OURS_MS, lag_ms) {
+            Some(share) if share >= OURS => {
+                self.ours_until = Some(frame.end().plus_ms(HISS_MS));
+                true
+            }
+            Some(_) => false,
+            // An s after a vowel of ours is ours.
+            None => self.ours_until.is_some_and(|until| frame.at < until),
+        };
         if ours || self.level_dbfs(frame.end().minus_ms(lag_ms)) < FAINT_DBFS { 0.0 } else { probability }
     }
 
