@@ -9,9 +9,9 @@ const FILLERS: [&str; 8] = ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm"];
 
 /// Sounds with which people show that they listen; each token of it.
 const HUMS: [&str; 14] = ["uh", "huh", "mm", "mhm", "hm", "hmm", "mmm", "oh", "ah", "aha", "嗯", "哦", "啊", "噢"];
-/// Words with which they do, and which answer a yes-or-no question.
+/// Words with which they do, and which answer a yes-or-no question; longer ones before those that they hold.
 const ASSENTS: [&str; 13] =
-    ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "对", "是", "好的", "是的", "对的", "明白"];
+    ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "好的", "是的", "对的", "明白", "对", "是"];
 
 /// Mandarin endings after which a speaker is not done.
 const OPEN_ENDINGS_ZH: [&str; 61] = [
@@ -150,7 +150,6 @@ fn without(text: &str, listed: &[&str]) -> Vec<String> {
 
 /// Nothing but sounds and words with which a listener says "go on".
 pub(crate) fn is_backchannel(text: &str) -> bool {
-    // Longer ones first: 好的 before 的 is left alone.
     !text.trim().is_empty() && without(&without(text, &ASSENTS).join(" "), &HUMS).is_empty()
 }
 
