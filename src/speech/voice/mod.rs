@@ -235,7 +235,8 @@ mod tests {
                 if n >= 10 { ((phase.sin() + (2.1 * phase).sin()) * 5000.0) as i16 } else { 0 }
             });
             let frame = AudioFrame { at: MediaTime::from_frames(n), origin: FrameOrigin::Received, samples };
-            assert_eq!(voice.heard(&frame, 0.9, 0), 0.9, "it is not ours");
+            let heard = voice.heard(&frame, 0.9, 0);
+            assert_eq!(heard, if n >= 10 { 0.9 } else { 0.0 }, "silence is nobody, and a voice is not ours: frame {n}");
             let edge = (n == 14).then_some(SpeechEdge::Started { onset });
             match voice.cue(frame.end(), edge) {
                 Some(Cue::Overlap(cue)) => told.push(cue),
