@@ -240,9 +240,14 @@ impl Agent {
     }
 
     /// The first frame of a line that was prepared is there. Returns whether it is one.
-    pub(super) fn ready_ahead(&mut self, utterance: UtteranceId, total_samples: Option<u64>) -> bool {
-        let line = self.ahead.iter_mut().flat_map(|ahead| &mut ahead.lines).find(|line| line.utterance == utterance);
-        line.map(|line| line.ready = Some(total_samples)).is_some()
+    pub(super) fn ready_ahead(&mut self, at: MediaTime, utterance: UtteranceId, total_samples: Option<u64>) -> bool {
+        let Some(ahead) = &mut self.ahead else { return false };
+        let Some(index) = ahead.lines.iter().position(|line| line.utterance == utterance) else { return false };
+        ahead.lines[index].ready = Some(total_samples);
+        if index == 0 {
+            self.note(at, Stage::LineReady);
+        }
+        true
     }
 
     /// A line that was prepared cannot be spoken: it will be tried again when it is needed. Returns whether it is one.

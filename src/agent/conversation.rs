@@ -109,7 +109,7 @@ impl Agent {
             Input::Dtmf(key) => self.key(at, key),
             Input::Playout(event) => self.playout(event),
             Input::LineReady { utterance, total_samples } => {
-                if !self.ready_ahead(utterance, total_samples) {
+                if !self.ready_ahead(at, utterance, total_samples) {
                     self.lines.ready(at, utterance, total_samples);
                     if self.lines.is_next(utterance) {
                         self.note(at, Stage::LineReady);

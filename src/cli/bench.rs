@@ -5,7 +5,8 @@ use super::lab::{Engines, Lab, Outcome, Scratch};
 use super::lines::{Line, Lines, Voices, Words};
 use super::phone::Manner;
 use super::report::{self, Console};
-use crate::phone::{Definition, Machine, Report, Step, Summary, failed_call};
+use crate::phone::{Definition, Machine, Report, Step, Summary, failed_call, percentile};
+use crate::record::Delays;
 use crate::settings::Settings;
 use anyhow::bail;
 use std::path::PathBuf;
@@ -114,9 +115,38 @@ struct Figures<'a> {
     /// Answers whose first line was ready when the caller's turn was over.
     first_lines_ready_percent: Option<f64>,
     #[serde(flatten)]
+    stages: Stages,
+    #[serde(flatten)]
     summary: &'a Summary,
     machine: &'a Machine,
     definition: &'a Definition,
+}
+
+/// Delays within the server, by its own clock.
+#[derive(Clone, PartialEq, Debug, Default, serde::Serialize)]
+struct Stages {
+    /// From the eager point, where an answer is begun ahead, to its first frame.
+    eager_to_ready_ms_p50: Option<f64>,
+    eager_to_ready_ms_p95: Option<f64>,
+    eager_to_ready: usize,
+    /// From the decision that a turn is over to the first packet, of the answers that were ready by then.
+    decided_to_packet_ms_p50: Option<f64>,
+    decided_to_packet_ms_p99: Option<f64>,
+    decided_to_packet: usize,
+}
+
+impl Stages {
+    fn of(delays: &Delays) -> Self {
+        let (eager, packet) = (&delays.eager_to_ready_ms, &delays.decided_to_packet_ms);
+        Self {
+            eager_to_ready_ms_p50: percentile(eager, 50.0),
+            eager_to_ready_ms_p95: percentile(eager, 95.0),
+            eager_to_ready: eager.len(),
+            decided_to_packet_ms_p50: percentile(packet, 50.0),
+            decided_to_packet_ms_p99: percentile(packet, 99.0),
+            decided_to_packet: packet.len(),
+        }
+    }
 }
 
 /// Runs the command. Exit codes: 0 the figures stand, 1 too few turns could be measured, 2 calls failed.
@@ -214,6 +244,7 @@ async fn measure(
     // Callers who cannot be measured at all must not go on for ever.
     let most_calls = wanted.div_ceil(2) + 4;
     let (mut placed, mut failures_in_a_row) = (0, 0);
+    let mut delays = Delays::default();
     loop {
         let enough = |report: &Report| measured(report) >= wanted;
         while running.len() < common.parallel as usize
@@ -232,6 +263,9 @@ async fn measure(
                 failures_in_a_row = 0;
                 if let Some(account) = &account {
                     engines.add(&account.record.engines);
+                    let mut more = Delays::of(&account.record.timeline);
+                    delays.eager_to_ready_ms.append(&mut more.eager_to_ready_ms);
+                    delays.decided_to_packet_ms.append(&mut more.decided_to_packet_ms);
                 }
                 add_call(&mut report, &held, account.as_ref());
             }
@@ -253,6 +287,7 @@ async fn measure(
     report.set_engines(engines.names());
     let Some(lab) = Arc::into_inner(lab) else { bail!("a call is still up") };
     let first_lines_ready_percent = lab.first_lines_ready_percent();
+    let stages = Stages::of(&delays);
     lab.shutdown().await;
     if let Some(dir) = &common.report {
         report::write(dir, &report, &[])?;
@@ -263,6 +298,7 @@ async fn measure(
             parallel_calls: common.parallel,
             material: &material,
             first_lines_ready_percent,
+            stages,
             summary: &report.summary,
             machine: &report.machine,
             definition: &report.definition,
@@ -274,6 +310,18 @@ async fn measure(
         if let Some(percent) = first_lines_ready_percent {
             console.line(format_args!("first lines      {percent} % were ready when the caller's turn was over"));
         }
+        console.line(format_args!(
+            "eager to ready   p50 {}  p95 {}  over {} answers begun ahead",
+            report::ms(stages.eager_to_ready_ms_p50),
+            report::ms(stages.eager_to_ready_ms_p95),
+            stages.eager_to_ready
+        ));
+        console.line(format_args!(
+            "decided to sent  p50 {}  p99 {}  over {} answers that were ready",
+            report::ms(stages.decided_to_packet_ms_p50),
+            report::ms(stages.decided_to_packet_ms_p99),
+            stages.decided_to_packet
+        ));
     }
     Ok(if report.summary.calls_failed > 0 {
         ExitCode::from(2)

@@ -1,12 +1,14 @@
 //! What remains of a call: plain data, serialised as it stands, and its picture.
 
 mod call;
+mod delays;
 mod picture;
 mod timeline;
 mod turn;
 mod waves;
 
 pub use call::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
+pub use delays::Delays;
 pub use picture::picture;
 pub use timeline::{Stage, TIMELINE_ENTRIES, Timeline, TimelineEvent};
 pub use turn::{Speaker, TurnLatency, TurnRecord};
