@@ -128,6 +128,8 @@ impl Agent {
             Input::Cue(Cue::Turn(cue)) => self.hearing.turn_cue(cue),
             Input::Cue(Cue::Stir(at)) => self.hearing.stirred(at),
             Input::Cue(Cue::Overlap(cue)) => self.overlap_cue(cue),
+            // Evidence for moods, which nothing is decided by yet.
+            Input::Cue(Cue::Emotion(_)) => {}
             Input::Deadline => {}
             Input::Over => self.close(at),
         }

@@ -1,6 +1,7 @@
 //! What the caller's voice tells beside the words: whether a pause sounds like an end, whether speech over the agent's own
 //! is meant to interrupt. Each is a measurement; what follows from it is for the agent to decide.
 
+use super::Emotion;
 use crate::audio::MediaTime;
 
 /// Something heard beside the words.
@@ -15,6 +16,8 @@ pub enum Cue {
     /// The first frame after a pause that may be speech ended here. Speech is announced only when there is more of it; until
     /// then it is better not to begin to speak.
     Stir(MediaTime),
+    /// How the voice sounds: about every half second of speech, and at the end of an utterance.
+    Emotion(Emotion),
 }
 
 /// How the voice ended before a pause. Sent with, or soon after, the [`SpeechEdge::Paused`](super::SpeechEdge::Paused) of

@@ -1,6 +1,7 @@
 //! What is said and heard: utterances, voice edges, and the traits of the engines.
 
 mod cue;
+mod emotion;
 mod engine;
 mod gate;
 mod pauses;
@@ -9,6 +10,7 @@ mod utterance;
 pub mod voice;
 
 pub use cue::{Cue, OverlapCue, PauseCue, TurnCue};
+pub use emotion::{Emotion, EmotionLabel, UnknownEmotion, VoiceChange};
 pub use engine::{
     ChatMessage, ChatRequest, EngineError, EngineKind, LanguageModel, Recognizer, RecognizerStream, Reply, ReplyStream,
     Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Tool, TurnDetection, TurnDetector, VoiceDetection,
