@@ -123,6 +123,7 @@ struct Inner {
     ended: Family<Ended, Counter>,
     active: Gauge,
     draining: Gauge,
+    busy: Gauge,
     response: Histogram,
     stages: Family<StageLabel, Histogram>,
     turns: Counter,
@@ -172,6 +173,8 @@ impl Metrics {
         registry.register("calls_active", "Calls that have begun and not ended", active.clone());
         let draining = Gauge::default();
         registry.register("draining", "1 while no new calls are taken", draining.clone());
+        let busy = Gauge::default();
+        registry.register("busy", "1 while no new calls are taken because answers are late", busy.clone());
         let response = latency();
         registry.register_with_unit(
             "response_gap",
@@ -230,6 +233,7 @@ impl Metrics {
             ended,
             active,
             draining,
+            busy,
             response,
             stages,
             turns,
@@ -269,6 +273,11 @@ impl Metrics {
     /// The process has begun to drain.
     pub fn draining(&self) {
         self.0.draining.set(1);
+    }
+
+    /// Answers are late and new calls are refused for it, or no longer.
+    pub fn busy(&self, busy: bool) {
+        self.0.busy.set(i64::from(busy));
     }
 
     /// An answer's first packet left this long after the caller's last sample of speech.

@@ -4,6 +4,7 @@ use super::config::Config;
 use super::error::CallError;
 use super::event::{CallEvent, LiveEvent, LiveKind};
 use super::flows::FlowBook;
+use super::load::Load;
 use super::plan::CallPlan;
 use super::speech::SpeechPool;
 use crate::agent::{Agent, TurnConfig};
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     /// Cancelled when the drain time has run out.
     pub stop: CancellationToken,
     pub admission: Admission,
+    load: Mutex<Load>,
     active: Mutex<BTreeMap<CallId, Arc<Mutex<ActiveCall>>>>,
 }
 
@@ -123,6 +125,7 @@ impl Calls {
     pub fn new(parts: Parts) -> std::io::Result<Self> {
         let speech = SpeechPool::start(parts.config.speech_threads)?;
         Ok(Self(Arc::new(Shared {
+            load: Mutex::new(Load::new(parts.config.busy_p95_ms)),
             config: parts.config,
             turn: parts.turn,
             ua: parts.ua,
@@ -153,8 +156,10 @@ impl Calls {
         plan: CallPlan,
     ) -> Result<(CallId, oneshot::Receiver<Arc<CallRecord>>), CallError> {
         let admission = &self.0.admission;
-        let permit = admission.enter().ok_or_else(|| {
-            if admission.is_closed() { CallError::Draining } else { CallError::Full { max: self.0.config.max_calls } }
+        let permit = admission.enter().ok_or_else(|| match (admission.is_closed(), admission.is_busy()) {
+            (true, _) => CallError::Draining,
+            (false, true) => CallError::Busy,
+            (false, false) => CallError::Full { max: self.0.config.max_calls },
         })?;
         let flow = self.0.flows.get(&plan.flow)?;
         let id = CallId::generate();
@@ -248,7 +253,29 @@ impl Shared {
             kind: LiveKind::Ended(record.clone()),
         });
         drop(permit);
+        self.weigh(None);
         record
+    }
+
+    /// An answer came `added_ms` later than its turn and the language model asked for, or a call has ended: is there room for
+    /// more calls?
+    pub(super) fn weigh(&self, added_ms: Option<f64>) {
+        let now = Instant::now();
+        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(added_ms) = added_ms {
+            load.answered(now, added_ms);
+        }
+        // Whoever is not there cannot be harmed.
+        let busy = self.admission.inside() > 0 && load.busy(now);
+        if busy != self.admission.is_busy() {
+            self.admission.set_busy(busy);
+            self.metrics.busy(busy);
+            if busy {
+                tracing::warn!("answers are late: no new calls until the machine is less busy (calls.busy_p95_ms)");
+            } else {
+                tracing::info!("answers are in time again: new calls are taken");
+            }
+        }
     }
 }
 

@@ -10,6 +10,9 @@ use serde::Deserialize;
 pub struct Config {
     /// Calls at the same time; one more is answered 503 with Retry-After before anything is allocated for it.
     pub max_calls: usize,
+    /// No call is taken while the 95th percentile of what load adds to the response gap, over the last 20 s, is over so many
+    /// milliseconds; 0: never mind. Such calls are answered 503 with Retry-After too.
+    pub busy_p95_ms: u64,
     /// The longest call, in seconds; then the agent hangs up.
     pub max_duration_s: u64,
     /// A call without a single RTP packet for this many seconds is ended, unless it is on hold.
@@ -36,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_calls: 50,
+            busy_p95_ms: 250,
             max_duration_s: 1800,
             media_timeout_s: 20,
             drain_s: 30,

@@ -17,6 +17,9 @@ pub enum CallError {
         /// The limit.
         max: usize,
     },
+    /// The calls that are up are as many as this machine answers in time.
+    #[error("answers are late: no new calls until the machine is less busy (calls.busy_p95_ms)")]
+    Busy,
     /// The process is on its way out.
     #[error("tipring is draining: no new calls")]
     Draining,

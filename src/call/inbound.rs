@@ -146,7 +146,7 @@ fn refusal(error: &CallError) -> u16 {
     match error {
         CallError::Sdp(error) => error.status(),
         CallError::UnknownFlow { .. } => 404,
-        CallError::Full { .. } | CallError::Draining | CallError::Media(_) => 503,
+        CallError::Full { .. } | CallError::Busy | CallError::Draining | CallError::Media(_) => 503,
         CallError::Signalling(_) | CallError::Engine(_) => 500,
     }
 }

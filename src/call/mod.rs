@@ -8,6 +8,7 @@ mod flows;
 mod inbound;
 mod ledger;
 mod listen;
+mod load;
 mod negotiate;
 mod outbound;
 mod plan;

@@ -14,7 +14,7 @@ use crate::agent::{Action, Agent, AgentEvent, Input};
 use crate::audio::MediaTime;
 use crate::media::{MediaControl, MediaEvent};
 use crate::metrics::{Metrics, Stage};
-use crate::record::{CallRecord, EndReason, Speaker, TurnRecord};
+use crate::record::{CallRecord, EndReason, Speaker, TurnLatency, TurnRecord};
 use crate::speech::{EngineKind, Language, Reply, SpeechRequest};
 use crate::ua::{Dialog, DialogEvent, Responder};
 use std::sync::Arc;
@@ -290,6 +290,9 @@ impl Session {
     fn report(&mut self, event: AgentEvent) {
         if let AgentEvent::Turn(turn) = &event {
             count(&self.shared.metrics, turn);
+            if let Some(added_ms) = turn.latency.as_ref().and_then(TurnLatency::added_ms) {
+                self.shared.weigh(Some(added_ms));
+            }
         }
         let kind = self.ledger.enter(event);
         self.show(kind);

@@ -33,6 +33,17 @@ pub struct TurnLatency {
     pub endpoint_wait_ms: u64,
 }
 
+impl TurnLatency {
+    /// What was added to the silence that the turn had to last and to the language model's time, in milliseconds: recognition
+    /// that was late, queues, synthesis, the way to the first packet. None before the first packet.
+    pub fn added_ms(&self) -> Option<f64> {
+        let (ended, decided, packet) = (self.speech_end?, self.decided?, self.first_packet?);
+        let late = decided.ms_since(ended) - self.endpoint_wait_ms as f64;
+        let spoken = packet.ms_since(self.first_token.unwrap_or(decided));
+        Some(late.max(0.0) + spoken.max(0.0))
+    }
+}
+
 /// One side's turn.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TurnRecord {

@@ -14,6 +14,7 @@ struct Shared {
     limit: AtomicUsize,
     inside: AtomicUsize,
     closed: AtomicBool,
+    busy: AtomicBool,
     retry_after_s: AtomicU32,
 }
 
@@ -31,6 +32,7 @@ impl Admission {
                 limit: AtomicUsize::new(limit),
                 inside: AtomicUsize::new(0),
                 closed: AtomicBool::new(false),
+                busy: AtomicBool::new(false),
                 retry_after_s: AtomicU32::new(retry_after_s),
             }),
         }
@@ -38,7 +40,7 @@ impl Admission {
 
     /// A place, if there is one. Never waits.
     pub fn enter(&self) -> Option<Permit> {
-        if self.is_closed() {
+        if self.is_closed() || self.is_busy() {
             return None;
         }
         let limit = self.shared.limit.load(Ordering::Relaxed);
@@ -62,6 +64,16 @@ impl Admission {
     /// Nobody is let in.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody in for now, or again: those who are in would suffer. Beside [`set_closed`](Self::set_closed), which stays.
+    pub fn set_busy(&self, busy: bool) {
+        self.shared.busy.store(busy, Ordering::Relaxed);
+    }
+
+    /// Nobody is let in for now.
+    pub fn is_busy(&self) -> bool {
+        self.shared.busy.load(Ordering::Relaxed)
     }
 
     /// Calls that are in.
@@ -108,5 +120,10 @@ mod tests {
         door.set_closed(true);
         assert!(door.enter().is_none());
         assert_eq!(door.retry_after_s(), 7);
+        door.set_closed(false);
+        door.set_busy(true);
+        assert!(door.enter().is_none() && !door.is_closed());
+        door.set_busy(false);
+        assert!(door.enter().is_some());
     }
 }
