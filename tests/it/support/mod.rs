@@ -4,3 +4,4 @@ pub mod deepgram;
 pub mod peer;
 pub mod realtime;
 pub mod wake;
+pub mod wire;
