@@ -9,7 +9,7 @@
 //! | 4 | [`phone`], [`sim`] | the test telephone: places calls, speaks, measures response gaps off the RTP; callers and networks that do not exist |
 //! | 3 | [`store`], [`call`] | what remains of a call; one call from INVITE to record |
 //! | 2 | [`ua`], [`media`], [`engine`], [`agent`] | SIP; RTP threads; VAD, ASR, TTS, LLM; every decision |
-//! | 1 | [`record`], [`speech`], [`audio`], [`rtp`], [`sdp`] | pure: no clock, no I/O |
+//! | 1 | [`record`], [`speech`], [`audio`], [`rtp`], [`sdp`], [`nlu`] | pure: no clock, no I/O |
 //! | 0 | [`metrics`], [`pii`], [`id`] | |
 //!
 //! One packet's way: `media::worker` (datagram) → `media::port` (source lock, order, decode, conceal) → uplink ring →
@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod pii;
 
 pub mod audio;
+pub mod nlu;
 pub mod record;
 pub mod rtp;
 pub mod sdp;

@@ -25,7 +25,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 /// Rooms that are given the time and never ask for it, and that know no thread, socket or runtime.
-const PURE: &[&str] = &["audio", "speech", "record", "rtp", "sdp", "agent"];
+const PURE: &[&str] = &["audio", "speech", "record", "rtp", "sdp", "nlu", "agent"];
 
 /// The longest file, its unit tests left out, and with them.
 const MAX_LINES: (usize, usize) = (500, 800);
