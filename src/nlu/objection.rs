@@ -9,13 +9,13 @@ pub enum Objection {
     BusyNow,
     /// Wants something in writing first, or by message.
     SendInfo,
-    /// Call some other time, without saying when (a fixed time is [`Action::Callback`]).
+    /// Call some other time, without saying when (a fixed time is [`Action::Callback`](super::Action::Callback)).
     CallLater,
     /// Asks where the number comes from.
     HowGotNumber,
     /// Takes the call for a fraud.
     ScamSuspicion,
-    /// Does not want to talk to a machine (the mere question is [`Action::RobotQuestion`]).
+    /// Does not want to talk to a machine (the mere question is [`Action::RobotQuestion`](super::Action::RobotQuestion)).
     RobotAversion,
     /// Has never heard of the company; is it a proper one?
     UnknownCompany,
