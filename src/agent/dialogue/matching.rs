@@ -8,7 +8,10 @@ use super::phrase::{Found, Pattern, Phrase, SlotLists};
 use super::words::words;
 
 /// Words that turn the meaning of what follows.
-const NEGATIONS: [&str; 3] = ["not", "never", "without"];
+const NEGATIONS: [&str; 6] = ["not", "never", "without", "不", "没", "别"];
+
+/// Mandarin endings that make a question of a sentence.
+const ASKING: [&str; 4] = ["吗", "呢", "么", "嘛"];
 
 /// Words that may be missing, extra or misheard in a phrase of four words or more without changing what it means.
 const LIGHT: [&str; 29] = [
@@ -100,12 +103,21 @@ fn find(pattern: &Pattern, words: &[String]) -> Option<Found> {
         .checked_sub(1)
         .and_then(|before| words.get(before))
         .is_some_and(|before| NEGATIONS.contains(&before.as_str()));
-    // One word in the middle of a long sentence is a coincidence: "is there *no* other way to get there".
-    let stray = pattern.plain().is_some_and(|plain| plain.len() == 1)
-        && words.len() > 3
-        && found.start > 0
-        && found.end < words.len();
+    let stray = pattern.plain().is_some_and(|plain| is_stray(&plain, &found, words));
     (!negated && !stray).then_some(found)
+}
+
+/// Whether the words of a phrase stand there by coincidence. One word in the middle of a long sentence does: "is there *no*
+/// other way to get there". So do one or two characters in the middle of a Mandarin sentence (有没有学生卡 is no 没有), at the
+/// beginning of a question (可以退吗 is no 可以), and one character at the edge of a sentence (要多少钱 is no 要).
+fn is_stray(plain: &[&str], found: &Found, words: &[String]) -> bool {
+    let inside = found.start > 0 && found.end < words.len();
+    let han = |word: &str| word.chars().all(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    if plain.len() > 2 || !plain.iter().all(|word| han(word)) {
+        return plain.len() == 1 && words.len() > 3 && inside;
+    }
+    let asks = found.end < words.len() && words.last().is_some_and(|last| ASKING.contains(&last.as_str()));
+    asks || words.len() > 3 && (inside || plain.len() == 1)
 }
 
 /// The pattern with one light word missing, extra or misheard.
@@ -198,6 +210,39 @@ mod tests {
             ("is there any parking", "parking"),
             ("banana", "-"),
             ("", "-"),
+        ] {
+            assert_eq!(meaning(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_few_characters_of_a_mandarin_sentence_are_no_answer() {
+        let own = [
+            rule("yes", &["好", "好的", "可以", "要", "没问题"]),
+            rule("no", &["不", "没有", "不要", "不可以", "不感兴趣"]),
+            rule("expensive", &["太贵"]),
+        ];
+        let meaning = |text: &str| {
+            best(&own, &[], &words(text))
+                .map_or("-".to_owned(), |m| m.rule.step.disposition.clone().unwrap_or_default())
+        };
+        for (text, expected) in [
+            ("好", "yes"),
+            ("嗯 好", "yes"),
+            ("好的", "yes"),
+            ("可以啊你说", "yes"),
+            ("没问题", "yes"),
+            ("不要", "no"),
+            ("我对这个不感兴趣", "no"),
+            ("没有", "no"),
+            ("没有学生卡", "no"),
+            ("有没有学生卡", "-"),
+            ("你们有没有学生卡", "-"),
+            ("可以退吗", "-"),
+            ("要多少钱", "-"),
+            ("你好你是哪里", "-"),
+            ("不可以", "no"),
+            ("这也太贵了吧", "expensive"),
         ] {
             assert_eq!(meaning(text), expected, "{text}");
         }
