@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 6 | `main`, [`cli`], [`app`], [`settings`] | wiring: reads the settings, builds every part, joins them |
 //! | 5 | [`server`] | HTTP API, health, metrics |
-//! | 4 | [`phone`], [`sim`] | the test telephone: places calls, speaks, measures response gaps off the RTP; callers and networks that do not exist |
+//! | 4 | [`phone`], [`sim`], [`telesales`] | the test telephone: places calls, speaks, measures response gaps off the RTP; callers and networks that do not exist; what selling needs beside the single call |
 //! | 3 | [`store`], [`call`] | what remains of a call; one call from INVITE to record |
 //! | 2 | [`ua`], [`media`], [`engine`], [`agent`] | SIP; RTP threads; VAD, ASR, TTS, LLM; every decision |
 //! | 1 | [`record`], [`speech`], [`audio`], [`rtp`], [`sdp`], [`nlu`] | pure: no clock, no I/O |
@@ -38,6 +38,7 @@ pub mod store;
 
 pub mod phone;
 pub mod sim;
+pub mod telesales;
 
 pub mod server;
 

@@ -1,5 +1,7 @@
 //! `tipring simulate`: whole conversations in virtual time.
 
+mod bandit;
+
 use crate::settings::Settings;
 use crate::sim::turns::{Figures, Setup, silence_only, simulate};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
@@ -11,7 +13,9 @@ use std::time::Instant;
 pub const EXAMPLES: &str = "Examples:
   tipring simulate turns --lang en --calls 1000 --json
   tipring simulate turns --lang zh --calls 500 --pareto     gap against false cut-offs, beside silence alone
-  tipring simulate turns --lang en --calls 200 --model-ms 3000";
+  tipring simulate turns --lang en --calls 200 --model-ms 3000
+  tipring simulate bandit --json                            does learning find the best of three openings?
+  tipring simulate bandit --rates 0.02,0.03 --calls 20000";
 
 /// Arguments of `tipring simulate`.
 #[derive(ClapArgs, Debug)]
@@ -26,6 +30,8 @@ enum What {
     /// then. Callers pause by the published curves, hesitate, correct themselves, interrupt, hum, cough; the agent gets what a
     /// recogniser with errors would give it.
     Turns(Turns),
+    /// Learning: openings that sell at known rates, chosen as a campaign chooses them. How soon does the traffic go to the best?
+    Bandit(bandit::Args),
 }
 
 #[derive(ClapArgs, Debug)]
@@ -121,7 +127,13 @@ impl Point {
 /// # Errors
 /// The settings cannot be read; there are no callers of the language.
 pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let What::Turns(args) = args.what;
+    let args = match args.what {
+        What::Turns(args) => args,
+        What::Bandit(args) => {
+            bandit::run(&args, &settings.telesales.learn)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let mut turn = settings.turn;
     turn.eagerness = args.eagerness.unwrap_or(turn.eagerness);
     let language = match args.lang {

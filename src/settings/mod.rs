@@ -10,7 +10,7 @@ mod layers;
 
 pub use error::SettingsError;
 
-use crate::{agent, call, engine, media, server, store, ua};
+use crate::{agent, call, engine, media, server, store, telesales, ua};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,8 @@ pub struct Settings {
     pub http: server::Config,
     /// How records are kept.
     pub store: store::Config,
+    /// What is learned from calls.
+    pub telesales: telesales::Config,
 }
 
 /// The folder for everything that is written: `data` where nothing else is said, relative to the working directory.
@@ -110,6 +112,7 @@ impl Settings {
         self.sip.check().map_err(|e| refuse("sip")(&e))?;
         self.media.check().map_err(|e| refuse("media")(&e))?;
         self.http.validate().map_err(|e| refuse("http")(&e))?;
+        self.telesales.check().map_err(|e| refuse("telesales")(&e))?;
         Ok(())
     }
 }

@@ -28,6 +28,7 @@ pub(super) enum Job {
     Begin { id: CallId, direction: Direction, began: OffsetDateTime },
     Record { id: CallId, source: Box<dyn RecordingSource> },
     Finish { record: Arc<CallRecord>, durable: oneshot::Sender<Result<(), StoreError>> },
+    Document { name: &'static str, text: String },
     Close,
 }
 
@@ -48,6 +49,8 @@ pub(super) struct Disk {
     recordings: BTreeMap<CallId, Recording>,
     ending: Vec<Ending>,
     again: VecDeque<CallRecord>,
+    /// Documents that could not be written: of each the newest text.
+    unwritten: BTreeMap<&'static str, String>,
     retry_at: Instant,
 }
 
@@ -63,6 +66,7 @@ impl Disk {
             recordings: BTreeMap::new(),
             ending: Vec::new(),
             again: VecDeque::new(),
+            unwritten: BTreeMap::new(),
             retry_at: Instant::now(),
         }
     }
@@ -87,6 +91,9 @@ impl Disk {
         for (_, recording) in std::mem::take(&mut self.recordings) {
             let _ = recording.close();
         }
+        for name in self.unwritten.keys() {
+            tracing::error!(document = name, "it could not be written before the end of the process");
+        }
         for record in &self.again {
             tracing::error!(call = %record.id, "its record could not be written before the end of the process");
         }
@@ -101,7 +108,7 @@ impl Disk {
             END_EVERY
         } else if !self.recordings.is_empty() {
             DRAIN_EVERY
-        } else if !self.again.is_empty() {
+        } else if !self.again.is_empty() || !self.unwritten.is_empty() {
             self.retry_at.saturating_duration_since(Instant::now())
         } else {
             return jobs.recv().map_err(|_| RecvTimeoutError::Disconnected);
@@ -126,7 +133,19 @@ impl Disk {
             Job::Finish { record, durable } => {
                 self.ending.push(Ending { record, durable, until: Instant::now() + END_WAIT });
             }
+            Job::Document { name, text } => self.keep_document(name, text),
             Job::Close => {}
+        }
+    }
+
+    fn keep_document(&mut self, name: &'static str, text: String) {
+        match self.files.keep_document(name, &text) {
+            Ok(()) => drop(self.unwritten.remove(name)),
+            Err(error) => {
+                tracing::error!(document = name, %error, "not written");
+                self.retry_at = self.retry_at.max(Instant::now() + self.retry_every);
+                self.unwritten.insert(name, text);
+            }
         }
     }
 
@@ -149,8 +168,11 @@ impl Disk {
                 self.finish(ending);
             }
         }
-        if !self.again.is_empty() && now >= self.retry_at {
+        if now >= self.retry_at && !(self.again.is_empty() && self.unwritten.is_empty()) {
             self.retry_at = now + self.retry_every;
+            for (name, text) in std::mem::take(&mut self.unwritten) {
+                self.keep_document(name, text);
+            }
             for record in std::mem::take(&mut self.again) {
                 match self.write(&record) {
                     Ok(()) => {

@@ -128,6 +128,26 @@ impl Files {
         serde_json::from_slice(&bytes).map(Some).map_err(|source| StoreError::NotARecord { path, source })
     }
 
+    /// Where a document lies.
+    pub(super) fn document(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.json"))
+    }
+
+    /// The text of a document, if there is one.
+    pub(super) fn read_document(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let path = self.document(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => io("read", &path, Err(error)),
+        }
+    }
+
+    /// Replaces a document, whole or not at all.
+    pub(super) fn keep_document(&self, name: &str, text: &str) -> Result<(), StoreError> {
+        self.write_bytes(&self.document(name), text.as_bytes())
+    }
+
     /// Gives a grown recording its name; true when there was one.
     pub(super) fn name_recording(&self, id: CallId) -> Result<bool, StoreError> {
         let (from, to) = (self.growing(id), self.recording(id));
@@ -147,8 +167,15 @@ impl Files {
 
     /// Beside, synchronise, rename, synchronise the folder.
     fn write(&self, path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|source| StoreError::NotARecord { path: path.to_owned(), source })?;
+        bytes.push(b'\n');
+        self.write_bytes(path, &bytes)
+    }
+
+    fn write_bytes(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let beside = path.with_extension("json.tmp");
-        let written = self.write_beside(&beside, value).and_then(|()| io("rename", path, fs::rename(&beside, path)));
+        let written = self.write_beside(&beside, bytes).and_then(|()| io("rename", path, fs::rename(&beside, path)));
         if written.is_err() {
             let _ = fs::remove_file(&beside);
         }
@@ -161,11 +188,9 @@ impl Files {
         Ok(())
     }
 
-    fn write_beside(&self, path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec_pretty(value)
-            .map_err(|source| StoreError::NotARecord { path: path.to_owned(), source })?;
+    fn write_beside(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let mut file = io("create", path, File::create(path))?;
-        io("write", path, file.write_all(&bytes).and_then(|()| file.write_all(b"\n")))?;
+        io("write", path, file.write_all(bytes))?;
         if self.sync {
             io("synchronise", path, file.sync_all())?;
         }

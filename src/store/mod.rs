@@ -8,6 +8,7 @@
 //! calls/2026/11/22/ID.json      the record: written beside, synchronised, renamed
 //! calls/2026/11/22/ID.wav       the recording, stereo 16 kHz: the caller left, the agent right
 //! calls/2026/11/22/ID.svg       the timeline picture
+//! learned.json                  a document: replaced as a whole, the same way as a record
 //! ```
 //!
 //! A process that dies leaves its calls in `begun/`; the next one to open the folder turns each into a record that says so.
@@ -131,6 +132,22 @@ impl Store {
     pub fn picture(&self, id: CallId) -> Option<PathBuf> {
         let path = self.files.picture(id);
         path.is_file().then_some(path)
+    }
+
+    /// A document: the text that was last kept under `name`, none when there is none. Reads the disk.
+    pub fn document(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.files.read_document(name)
+    }
+
+    /// Where a document lies.
+    pub fn document_file(&self, name: &str) -> PathBuf {
+        self.files.document(name)
+    }
+
+    /// Replaces a document, whole or not at all. What could not be written is tried again every few seconds, unless a newer
+    /// text has come meanwhile.
+    pub async fn keep_document(&self, name: &'static str, text: String) -> Result<(), StoreError> {
+        self.post(Job::Document { name, text }).await
     }
 
     /// Writes everything that was posted and ends the disk thread. Blocks: not for a runtime thread.

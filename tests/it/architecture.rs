@@ -22,6 +22,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("server", "ua", "the server sees calls only through what the call room shows"),
     ("server", "media", "the server sees calls only through what the call room shows"),
     ("server", "engine", "the server sees calls only through what the call room shows"),
+    ("telesales", "ua", "telesales knows calls by plan and record"),
+    ("telesales", "media", "telesales knows calls by plan and record"),
+    ("telesales", "engine", "telesales knows calls by plan and record"),
 ];
 
 /// Rooms that are given the time and never ask for it, and that know no thread, socket or runtime.

@@ -190,3 +190,32 @@ async fn after_closing_nothing_is_taken() {
         Err(StoreError::Closed)
     ));
 }
+
+#[tokio::test]
+async fn a_document_is_replaced_whole_and_tried_again_when_the_disk_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.document("learned").unwrap(), None);
+    store.keep_document("learned", "{\"n\": 1}\n".into()).await.unwrap();
+    store.keep_document("learned", "{\"n\": 2}\n".into()).await.unwrap();
+    // A folder in the place of the file: it cannot be replaced until it is gone.
+    let path = store.document_file("other");
+    fs::create_dir_all(path.join("in the way")).unwrap();
+    store.keep_document("other", "old".into()).await.unwrap();
+    store.keep_document("other", "new".into()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    fs::remove_dir_all(&path).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !path.is_file() && std::time::Instant::now() < until {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    tokio::task::spawn_blocking({
+        let store = store.clone();
+        move || store.close()
+    })
+    .await
+    .unwrap();
+    assert_eq!(store.document("learned").unwrap().as_deref(), Some("{\"n\": 2}\n"));
+    assert_eq!(store.document("other").unwrap().as_deref(), Some("new"), "the newest, not the first");
+    assert!(fs::read_dir(folder.path()).unwrap().all(|entry| !entry.unwrap().path().ends_with(".tmp")));
+}
