@@ -67,7 +67,10 @@ fn print(f: &TrialFigures) {
         "calls on the best        {} % (± {}) of the last tenth, {} % of all from the first on; control and floor counted",
         f.best_last_tenth_percent, f.best_last_tenth_margin_percent, f.best_all_percent
     );
-    println!("sales                    {} a run; {} spread evenly, {} all on the best", f.sales[0], f.sales[1], f.sales[2]);
+    println!(
+        "sales                    {} a run; {} spread evenly, {} all on the best",
+        f.sales[0], f.sales[1], f.sales[2]
+    );
     println!(
         "runs that end wrong      {}; best opening suspended in {}, another in {}",
         f.wrong_runs, f.best_suspended_runs, f.other_suspended_runs

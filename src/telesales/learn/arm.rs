@@ -16,7 +16,7 @@ const COMPLAINTS_BEFORE: (f64, f64) = (0.01, 50.0);
 pub struct Topic {
     /// The flow.
     pub flow: String,
-    /// The list in it: `opening`, or `rebuttal:` and the objection.
+    /// The list in it: `opening.STATE` or `objection.CLASS`, as the flow calls it.
     pub kind: String,
     /// The callers.
     pub segment: String,

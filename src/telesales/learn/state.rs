@@ -113,16 +113,12 @@ impl Learned {
                 }
             }
         }
-        let topics = document.topics.into_iter().map(|entry| {
-            (Topic { flow: entry.flow, kind: entry.kind, segment: entry.segment }, entry.arms)
-        });
+        let topics = document
+            .topics
+            .into_iter()
+            .map(|entry| (Topic { flow: entry.flow, kind: entry.kind, segment: entry.segment }, entry.arms));
         let groups = document.groups.into_iter().map(|entry| ((entry.flow, entry.segment), entry.groups));
-        Ok(Self {
-            seed: document.seed,
-            planned: document.planned,
-            topics: topics.collect(),
-            groups: groups.collect(),
-        })
+        Ok(Self { seed: document.seed, planned: document.planned, topics: topics.collect(), groups: groups.collect() })
     }
 }
 

@@ -160,9 +160,8 @@ fn one(
         let plan = learned.plan(config, "trial", "", &lists);
         let name = plan.order.get("opening").and_then(|order| order.first()).cloned().unwrap_or_default();
         let arm = names.iter().position(|known| *known == name).unwrap_or(0);
-        let happens = |rates: &[f64], chance: &mut StdRng| {
-            chance.random::<f64>() < rates.get(arm).copied().unwrap_or(0.0)
-        };
+        let happens =
+            |rates: &[f64], chance: &mut StdRng| chance.random::<f64>() < rates.get(arm).copied().unwrap_or(0.0);
         let sold = happens(&trial.rates, &mut chance);
         let complained = happens(&trial.complaints, &mut chance);
         *sales += u64::from(sold);
@@ -199,27 +198,26 @@ mod tests {
     #[test]
     fn most_calls_go_to_the_best_of_three_openings_after_five_thousand() {
         // The development half of the seeds; `tipring simulate bandit` publishes the other.
-        let figures = trial(&Trial { runs: 60, test_half: false, ..Trial::default() }, &Config::default());
+        let figures = trial(&Trial { runs: 30, test_half: false, ..Trial::default() }, &Config::default());
         assert!(figures.best_last_tenth_percent >= 85.0, "{figures:?}");
-        assert!(figures.best_all_percent > 70.0 && figures.wrong_runs < 8, "{figures:?}");
+        assert!(figures.best_all_percent > 70.0 && figures.wrong_runs < 5, "{figures:?}");
         assert!(figures.sales[0] > 1.15 * figures.sales[1] && figures.sales[0] < figures.sales[2], "{figures:?}");
-        let few = || trial(&Trial { runs: 3, ..Trial::default() }, &Config::default());
+        let few = || trial(&Trial { runs: 2, ..Trial::default() }, &Config::default());
         assert_eq!(few(), few());
     }
 
     #[test]
     fn equal_openings_stay_undecided_and_the_controls_share_is_small() {
-        let figures =
-            trial(&Trial { rates: vec![0.04; 3], runs: 30, ..Trial::default() }, &Config::default());
+        let figures = trial(&Trial { rates: vec![0.04; 3], runs: 12, ..Trial::default() }, &Config::default());
         let last = figures.shares_by_tenth_percent.last().unwrap();
         assert!(last.iter().all(|share| *share > 15.0), "{last:?}");
     }
 
     #[test]
     fn an_opening_that_sells_best_and_annoys_is_given_up() {
-        let annoying = Trial { complaints: vec![0.01, 0.01, 0.05], runs: 15, ..Trial::default() };
+        let annoying = Trial { complaints: vec![0.01, 0.01, 0.05], runs: 5, ..Trial::default() };
         let figures = trial(&annoying, &Config::default());
-        assert!(figures.best_suspended_runs >= 14, "{figures:?}");
+        assert!(figures.best_suspended_runs == 5, "{figures:?}");
         assert!(figures.best_last_tenth_percent < 5.0, "{figures:?}");
     }
 }
