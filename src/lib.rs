@@ -8,7 +8,7 @@
 //! | 5 | [`server`] | HTTP API, health, metrics |
 //! | 4 | [`phone`], [`sim`], [`telesales`] | the test telephone: places calls, speaks, measures response gaps off the RTP; callers and networks that do not exist; what selling needs beside the single call |
 //! | 3 | [`store`], [`call`] | what remains of a call; one call from INVITE to record |
-//! | 2 | [`ua`], [`media`], [`engine`], [`agent`] | SIP; RTP threads; VAD, ASR, TTS, LLM; every decision |
+//! | 2 | [`ua`], [`media`], [`engine`], [`agent`], [`knowledge`] | SIP; RTP threads; VAD, ASR, TTS, LLM; every decision; facts |
 //! | 1 | [`record`], [`speech`], [`audio`], [`rtp`], [`sdp`], [`nlu`] | pure: no clock, no I/O |
 //! | 0 | [`metrics`], [`pii`], [`id`] | |
 //!
@@ -30,6 +30,7 @@ pub mod speech;
 
 pub mod agent;
 pub mod engine;
+pub mod knowledge;
 pub mod media;
 pub mod ua;
 

@@ -3,6 +3,7 @@
 mod cue;
 mod emotion;
 mod engine;
+mod facts;
 mod gate;
 mod pauses;
 mod score;
@@ -16,6 +17,7 @@ pub use engine::{
     Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Tool, TurnDetection, TurnDetector, VoiceDetection,
     VoiceDetector, Wake,
 };
+pub use facts::{FactFinder, Facts, Passage};
 pub use gate::{Gate, GateConfig, PreRoll};
 pub use pauses::{PauseCurve, SHORTEST_S};
 pub use score::{VadFigures, VadScore, VadTrace, roc_auc};

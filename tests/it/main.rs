@@ -10,6 +10,7 @@ mod architecture;
 mod audio_line;
 mod calls;
 mod cli_commands;
+mod knowledge;
 mod llm_openai;
 mod media_ports;
 mod models;

@@ -3,6 +3,7 @@
 //! Figures go to standard output, with `--json` as one object, and how far it is to standard error.
 
 mod asr;
+mod knowledge;
 pub(super) mod manifest;
 mod overlap;
 pub(super) mod sound;
@@ -31,6 +32,9 @@ enum What {
     /// Recognition: are the words right, and does a flow understand what was meant?
     #[command(after_help = asr::EXAMPLES)]
     Asr(asr::Args),
+    /// Facts: is the right one found, and is nothing answered that no fact answers?
+    #[command(after_help = knowledge::EXAMPLES)]
+    Knowledge(knowledge::Args),
     /// Echo: is our own voice, come back, known for what it is, and a caller who talks over it heard?
     #[command(after_help = overlap::EXAMPLES)]
     Overlap(overlap::Args),
@@ -43,6 +47,7 @@ enum What {
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Asr(args) => asr::run(args, settings).await?,
+        What::Knowledge(args) => tokio::task::spawn_blocking(move || knowledge::run(&args)).await??,
         What::Overlap(args) => tokio::task::spawn_blocking(move || overlap::run(&args, &settings)).await??,
         What::Vad(args) => tokio::task::spawn_blocking(move || vad::run(&args, &settings)).await??,
     }
