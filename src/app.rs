@@ -249,6 +249,12 @@ async fn keep_records(mut events: mpsc::Receiver<CallEvent>, store: Store) {
         let kept = match event {
             CallEvent::Started { id, direction, began } => store.begin(id, direction, began).await,
             CallEvent::Recording { id, tap } => store.record(id, tap).await,
+            CallEvent::Asked { id, exchange } => {
+                if !store.log(id, exchange) {
+                    tracing::warn!(call = %id, "the disk does not keep up: a question to the language model is not logged");
+                }
+                Ok(())
+            }
             CallEvent::Ended { record, durable } => match store.finish(record).await {
                 Ok(done) => {
                     // Other calls' records must not wait for this one.

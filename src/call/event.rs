@@ -4,6 +4,7 @@ use crate::agent::AgentEvent;
 use crate::id::CallId;
 use crate::media::RecordingTap;
 use crate::record::{CallRecord, Direction};
+use crate::speech::Exchange;
 use std::sync::Arc;
 use std::time::Instant;
 use time::OffsetDateTime;
@@ -26,6 +27,14 @@ pub enum CallEvent {
         id: CallId,
         /// Both channels, to be drained by the disk thread until they are closed.
         tap: Box<RecordingTap>,
+    },
+    /// A question to the language model was answered, or given up. Sent only while there is room: a log line that is missing
+    /// is better than a caller who waits.
+    Asked {
+        /// Which.
+        id: CallId,
+        /// What was asked and answered, masked.
+        exchange: Box<Exchange>,
     },
     /// It is over. It counts as ended once `durable` was answered.
     Ended {

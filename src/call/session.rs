@@ -4,7 +4,7 @@
 //! the peer or an entry in the book. The loop ends when there is an end reason; there is never a second one.
 
 use super::calls::Shared;
-use super::event::{LiveEvent, LiveKind};
+use super::event::{CallEvent, LiveEvent, LiveKind};
 use super::ledger::Ledger;
 use super::negotiate::{Descriptions, Settled};
 use super::replies::Replies;
@@ -81,6 +81,7 @@ impl Session {
             };
             let wanted = self.translate();
             end = end.or(wanted);
+            self.log_questions();
         }
         self.wind_up(end.unwrap_or(EndReason::Completed)).await
     }
@@ -114,7 +115,8 @@ impl Session {
                 Action::Flush => self.order(SpeechOrder::Flush),
                 Action::FinishUtterance => self.order(SpeechOrder::Finish),
                 Action::Ask { ask, request } => {
-                    if let Err(error) = self.replies.ask(ask, &request) {
+                    let state = self.agent.state_name().to_owned();
+                    if let Err(error) = self.replies.ask(ask, &request, &state, self.media.now()) {
                         tracing::warn!(call = %self.ledger.id(), %error, "the language model cannot be asked");
                         let reply = Reply::Failed(error.to_string());
                         self.agent.handle(self.media.now(), Input::Reply { ask, reply });
@@ -141,6 +143,16 @@ impl Session {
             self.shared.metrics.engine_fell_back(EngineKind::Llm.name(), &name);
         }
         self.ledger.served(EngineKind::Llm, name);
+    }
+
+    /// Has the questions to the language model that are over written down.
+    fn log_questions(&mut self) {
+        for exchange in self.replies.take_over() {
+            let asked = CallEvent::Asked { id: self.ledger.id(), exchange: Box::new(exchange) };
+            if self.shared.records.try_send(asked).is_err() {
+                tracing::warn!(call = %self.ledger.id(), "no room: a question to the language model is not logged");
+            }
+        }
     }
 
     /// Asks the peer to leave for `target`, without making the call wait for its reply.
@@ -274,6 +286,8 @@ impl Session {
                 self.report(event);
             }
         }
+        self.replies.cancel_all();
+        self.log_questions();
         let tally = self.agent.ahead_tally();
         self.shared.metrics.answered_ahead(tally.kept, tally.dropped);
         self.shared.metrics.answers(tally.ready, tally.answers.saturating_sub(tally.ready));

@@ -38,6 +38,8 @@ pub struct Config {
     pub whisper: asr::WhisperConfig,
     /// Settings of the synthesiser `flite`.
     pub flite: tts::FliteConfig,
+    /// Settings of the synthesiser `espeak`.
+    pub espeak: tts::EspeakConfig,
     /// Settings of the synthesiser `piper`.
     pub piper: tts::PiperConfig,
     /// Settings of the language model `openai`.
@@ -50,6 +52,8 @@ pub struct Config {
     pub openai_tts: tts::OpenAiConfig,
     /// Settings of the speech-to-speech engine `realtime`.
     pub realtime: realtime::Config,
+    /// Settings of the language model `recorded`.
+    pub recorded: llm::RecordedConfig,
     /// Settings of the scripted engines of each kind.
     pub scripted: ScriptedConfig,
 }
@@ -74,7 +78,7 @@ impl Default for Config {
         Self {
             vad: vec!["earshot+silero".to_owned(), "earshot".to_owned()],
             asr: one("pocketsphinx"),
-            tts: one("flite"),
+            tts: vec!["flite".to_owned(), "espeak".to_owned()],
             llm: one("template"),
             turn: Vec::new(),
             workers: 0,
@@ -86,12 +90,14 @@ impl Default for Config {
             pocketsphinx: asr::PocketSphinxConfig::default(),
             whisper: asr::WhisperConfig::default(),
             flite: tts::FliteConfig::default(),
+            espeak: tts::EspeakConfig::default(),
             piper: tts::PiperConfig::default(),
             openai: llm::OpenAiConfig::default(),
             openai_asr: asr::OpenAiConfig::default(),
             deepgram: asr::DeepgramConfig::default(),
             openai_tts: tts::OpenAiConfig::default(),
             realtime: realtime::Config::default(),
+            recorded: llm::RecordedConfig::default(),
             scripted: ScriptedConfig::default(),
         }
     }

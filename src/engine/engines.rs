@@ -54,8 +54,8 @@ pub fn known(kind: EngineKind) -> &'static [&'static str] {
     match kind {
         EngineKind::Vad => &vad::NAMES,
         EngineKind::Asr => &asr::NAMES,
-        EngineKind::Tts => &["flite", "piper", "openai", "realtime", "scripted"],
-        EngineKind::Llm => &["template", "openai", "realtime", "scripted"],
+        EngineKind::Tts => &["flite", "espeak", "piper", "openai", "realtime", "scripted"],
+        EngineKind::Llm => &["template", "openai", "realtime", "recorded", "scripted"],
     }
 }
 
@@ -167,6 +167,7 @@ impl<'a> Parts<'a> {
     pub fn tts(&self, name: &str) -> Result<Arc<dyn Synthesizer>, EngineError> {
         Ok(match name {
             "flite" => Arc::new(tts::Flite::open(&self.config.flite, &self.pool)?),
+            "espeak" => Arc::new(tts::Espeak::open(&self.config.espeak, &self.pool)?),
             "piper" => Arc::new(tts::Piper::open(&self.config.piper, self.config.onnxruntime.as_deref())?),
             "openai" => Arc::new(tts::OpenAi::open(&self.config.openai_tts, self.runtime)?),
             "realtime" => self.realtime()?.voice(),
@@ -180,6 +181,7 @@ impl<'a> Parts<'a> {
             "template" => Arc::new(llm::Template),
             "openai" => Arc::new(llm::OpenAi::open(&self.config.openai, self.runtime)?),
             "realtime" => self.realtime()?.mind(),
+            "recorded" => Arc::new(llm::Recorded::open(&self.config.recorded)?),
             "scripted" => Arc::new(llm::Scripted::new(&self.config.scripted.llm, self.runtime)),
             _ => return Err(unknown(EngineKind::Llm, name)),
         })
@@ -259,13 +261,13 @@ mod tests {
             ),
             (
                 "tts = ['flite', 'pipe']",
-                "engine.tts: there is no engine 'pipe'; use one of: flite, piper, openai, realtime, scripted",
+                "engine.tts: there is no engine 'pipe'; use one of: flite, espeak, piper, openai, realtime, scripted",
             ),
             (
                 "asr = []",
                 "engine.asr: names no engine; use one of: pocketsphinx, whisper, openai, deepgram, realtime, scripted",
             ),
-            ("llm = []", "engine.llm: names no engine; use one of: template, openai, realtime, scripted"),
+            ("llm = []", "engine.llm: names no engine; use one of: template, openai, realtime, recorded, scripted"),
         ] {
             assert_eq!(build(&config(text)).err().unwrap().to_string(), expected);
         }

@@ -3,6 +3,7 @@
 mod cue;
 mod emotion;
 mod engine;
+mod exchange;
 mod facts;
 mod gate;
 mod pauses;
@@ -17,6 +18,7 @@ pub use engine::{
     Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Tool, TurnDetection, TurnDetector, VoiceDetection,
     VoiceDetector, Wake,
 };
+pub use exchange::{Exchange, ToolUse, key as exchange_key};
 pub use facts::{FactFinder, Facts, Passage};
 pub use gate::{Gate, GateConfig, PreRoll};
 pub use pauses::{PauseCurve, SHORTEST_S};

@@ -6,6 +6,7 @@ use super::{Config, Recent, StoreError, lock};
 use crate::id::CallId;
 use crate::metrics::Metrics;
 use crate::record::{CallRecord, Direction, Waves, picture};
+use crate::speech::Exchange;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -27,6 +28,7 @@ const RETRIES: usize = 256;
 pub(super) enum Job {
     Begin { id: CallId, direction: Direction, began: OffsetDateTime },
     Record { id: CallId, source: Box<dyn RecordingSource> },
+    Log { id: CallId, exchange: Box<Exchange> },
     Finish { record: Arc<CallRecord>, durable: oneshot::Sender<Result<(), StoreError>> },
     Document { name: &'static str, text: String },
     Close,
@@ -128,6 +130,11 @@ impl Disk {
                 match begun {
                     Ok(recording) => drop(self.recordings.insert(id, recording)),
                     Err(error) => self.complain(id, "recording", &error),
+                }
+            }
+            Job::Log { id, exchange } => {
+                if let Err(error) = self.files.log(id, &exchange) {
+                    self.complain(id, "log of the language model", &error);
                 }
             }
             Job::Finish { record, durable } => {

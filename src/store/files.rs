@@ -26,7 +26,7 @@ pub(super) struct Begun {
     pub began: OffsetDateTime,
 }
 
-fn io<T>(what: &'static str, path: &Path, result: std::io::Result<T>) -> Result<T, StoreError> {
+pub(super) fn io<T>(what: &'static str, path: &Path, result: std::io::Result<T>) -> Result<T, StoreError> {
     result.map_err(|source| StoreError::Io { what, path: path.to_owned(), source })
 }
 
@@ -54,8 +54,13 @@ impl Files {
 
     /// The day's folder of a call: known from its identifier alone, which holds the time at which it began.
     fn day(&self, id: CallId) -> PathBuf {
+        Self::day_of(&self.root, id)
+    }
+
+    /// The same, below any data folder.
+    pub(super) fn day_of(data_dir: &Path, id: CallId) -> PathBuf {
         let date = id.began().date();
-        self.calls().join(format!("{:04}/{:02}/{:02}", date.year(), u8::from(date.month()), date.day()))
+        data_dir.join(format!("calls/{:04}/{:02}/{:02}", date.year(), u8::from(date.month()), date.day()))
     }
 
     pub(super) fn record(&self, id: CallId) -> PathBuf {

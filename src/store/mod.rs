@@ -9,6 +9,7 @@
 //! calls/2026/11/22/ID.wav       the recording, stereo 16 kHz: the caller left, the agent right
 //! calls/2026/11/22/ID.svg       the timeline picture
 //! learned.json                  a document: replaced as a whole, the same way as a record
+//! calls/2026/11/22/ID.llm.jsonl what the language model was asked and answered, masked
 //! ```
 //!
 //! A process that dies leaves its calls in `begun/`; the next one to open the folder turns each into a record that says so.
@@ -17,17 +18,20 @@
 mod config;
 mod disk;
 mod error;
+mod exchanges;
 mod files;
 mod recording;
 mod sweep;
 
 pub use config::Config;
 pub use error::StoreError;
+pub use exchanges::exchanges;
 pub use recording::RecordingSource;
 
 use crate::id::CallId;
 use crate::metrics::Metrics;
 use crate::record::{CallRecord, Direction};
+use crate::speech::Exchange;
 use disk::{Disk, Job};
 use files::Files;
 use std::collections::VecDeque;
@@ -92,6 +96,13 @@ impl Store {
     /// The call is to be recorded: `source` is drained until it is closed or the call ends.
     pub async fn record(&self, id: CallId, source: Box<dyn RecordingSource>) -> Result<(), StoreError> {
         self.post(Job::Record { id, source }).await
+    }
+
+    /// A question to the language model was answered, or given up. A full queue is not waited for: the exchange is dropped, and
+    /// false given.
+    pub fn log(&self, id: CallId, exchange: Box<Exchange>) -> bool {
+        let Ok(permit) = self.room.clone().try_acquire_owned() else { return false };
+        self.jobs.send((Job::Log { id, exchange }, permit)).is_ok()
     }
 
     /// The call ended. The receiver is answered when the record (and its recording) is safely on disk, or with what went

@@ -83,7 +83,9 @@ impl<T: ?Sized> Links<T> {
                 Ok(opened) => return Ok((index, opened)),
                 Err(error) => {
                     match error {
-                        EngineError::Declined { .. } => tracing::debug!(engine = %link.name, %error),
+                        EngineError::Declined { .. } | EngineError::Language { .. } => {
+                            tracing::debug!(engine = %link.name, %error);
+                        }
                         _ => {
                             tracing::warn!(engine = %link.name, %error, "an engine cannot serve; the next one is asked")
                         }
