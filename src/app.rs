@@ -1,5 +1,9 @@
 //! Builds every part and joins them. The only place that knows all rooms.
 
+mod languages;
+
+pub use languages::{Lacking, lacking};
+
 use crate::agent::Flow;
 use crate::call::{self, CallEvent, CallPlan, Calls, FlowBook, LiveEvent};
 use crate::engine;
@@ -183,6 +187,19 @@ pub fn voice_detection(
     engine::voice_detection(config, name)
 }
 
+/// The language models of a configuration, without the rest. What is missing is an error where nothing else serves.
+pub async fn language_model(config: &engine::Config) -> anyhow::Result<Arc<dyn crate::speech::LanguageModel>> {
+    let (config, handle) = (config.clone(), tokio::runtime::Handle::current());
+    let (model, findings) = tokio::task::spawn_blocking(move || engine::language_model(&config, &handle)).await??;
+    for finding in findings {
+        if finding.level == engine::Level::Error {
+            anyhow::bail!("{}", finding.what);
+        }
+        tracing::warn!(engine = %finding.engine, "{}", finding.what);
+    }
+    Ok(model)
+}
+
 /// The shipped flows, then those of the folder, which may replace them.
 pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
     let book = FlowBook::default();
@@ -205,9 +222,12 @@ pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
 
 /// Compiles what the flows expect and renders their fixed lines, so that no call waits for it.
 async fn prepare(flows: &FlowBook, engines: &call::Engines) {
-    let (flows, engines) = (flows.all(), engines.clone());
+    let (book, engines) = (flows.clone(), engines.clone());
     let done = tokio::task::spawn_blocking(move || {
-        for flow in flows {
+        for lacking in lacking(&book, &engines) {
+            tracing::warn!(language = lacking.language, "{}; {}", lacking.what(), lacking.fix());
+        }
+        for flow in book.all() {
             let mut unheard = std::collections::BTreeSet::new();
             for what in flow.expectations() {
                 match engines.asr.prepare(&what) {

@@ -202,6 +202,21 @@ pub fn voice_detection(config: &Config, name: &str) -> Result<Arc<dyn VoiceDetec
     vad::build(name, &config)
 }
 
+/// The language models of a configuration alone, as a chain, with what is missing.
+///
+/// # Errors
+/// As [`Engines::build`].
+pub fn language_model(
+    config: &Config,
+    runtime: &Handle,
+) -> Result<(Arc<dyn LanguageModel>, Vec<Finding>), EngineError> {
+    let config = Config { workers: 1, ..config.clone() };
+    let parts = Parts::new(&config, runtime)?;
+    let mut findings = Vec::new();
+    let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
+    Ok((Arc::new(LanguageModelChain::new(llm)), findings))
+}
+
 /// Checks the names of a chain.
 pub(super) fn named(kind: EngineKind, names: &[String]) -> Result<(), EngineError> {
     if names.is_empty() {

@@ -20,5 +20,5 @@ pub mod vad;
 mod wait;
 
 pub use config::{Config, ScriptedConfig};
-pub use engines::{Engines, Finding, Level, known, voice_detection};
+pub use engines::{Engines, Finding, Level, known, language_model, voice_detection};
 pub use probe::probe;

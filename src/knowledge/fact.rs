@@ -53,9 +53,13 @@ impl Fact {
             let end = self.text.char_indices().find(|(at, c)| {
                 matches!(c, '。' | '！' | '？')
                     || matches!(c, '.' | '!' | '?')
-                        && self.text.get(at + c.len_utf8()..).is_none_or(|rest| rest.is_empty() || rest.starts_with(' '))
+                        && self
+                            .text
+                            .get(at + c.len_utf8()..)
+                            .is_none_or(|rest| rest.is_empty() || rest.starts_with(' '))
             });
-            let sentence = end.map_or(self.text.as_str(), |(at, c)| self.text.get(..at + c.len_utf8()).unwrap_or_default());
+            let sentence =
+                end.map_or(self.text.as_str(), |(at, c)| self.text.get(..at + c.len_utf8()).unwrap_or_default());
             (!sentence.is_empty() && sentence.chars().count() <= MAX_SAY_CHARS / 2).then_some(sentence)
         };
         self.say.as_deref().or_else(first)
@@ -85,7 +89,9 @@ impl Keys {
         }
         match key {
             "say" if value.chars().count() > MAX_SAY_CHARS => {
-                return Err(format!("'say' has more than {MAX_SAY_CHARS} characters: a caller does not wait for its end"));
+                return Err(format!(
+                    "'say' has more than {MAX_SAY_CHARS} characters: a caller does not wait for its end"
+                ));
             }
             "say" => self.say = Some(value.to_owned()),
             "ask" => self.ask.extend(value.split('|').map(str::trim).filter(|ask| !ask.is_empty()).map(str::to_owned)),

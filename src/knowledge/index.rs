@@ -129,10 +129,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// As [`Knowledge::read`].
-    pub fn of<'a>(
-        folder: &str,
-        files: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, KnowledgeError> {
+    pub fn of<'a>(folder: &str, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, KnowledgeError> {
         let (mut facts, mut mistakes) = (Vec::new(), Vec::new());
         for (name, text) in files {
             if name.ends_with(".csv") {
@@ -219,7 +216,8 @@ impl Shelf {
         scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         let question = Text::new(wanted.question);
         let may = |fact: &Fact| {
-            fact.holds(wanted.today) && (wanted.product.is_none() || fact.product.is_none() || fact.product.as_deref() == wanted.product)
+            fact.holds(wanted.today)
+                && (wanted.product.is_none() || fact.product.is_none() || fact.product.as_deref() == wanted.product)
         };
         let mut hits: Vec<Hit<'_>> = scored
             .iter()
@@ -278,7 +276,8 @@ fn twice(facts: &[Fact], mistakes: &mut Vec<Mistake>) {
         let apart = first.until.zip(fact.from).is_some_and(|(until, from)| until < from)
             || fact.until.zip(first.from).is_some_and(|(until, from)| until < from);
         if !apart {
-            let what = format!("'{}' is the heading of line {} too: rename one, or give both days", fact.heading, first.line);
+            let what =
+                format!("'{}' is the heading of line {} too: rename one, or give both days", fact.heading, first.line);
             mistakes.push(Mistake { file: fact.file.clone(), line: fact.line, what });
         }
     }

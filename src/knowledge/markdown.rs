@@ -101,8 +101,9 @@ pub(super) fn read(file: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Vec<F
 
 /// One line of the front matter: `key = "value"` in TOML.
 fn front(line: &str, keys: &mut Keys) -> Result<(), String> {
-    let table: toml::Table =
-        line.parse().map_err(|error: toml::de::Error| format!("the front matter is TOML: {}", error.message().trim()))?;
+    let table: toml::Table = line
+        .parse()
+        .map_err(|error: toml::de::Error| format!("the front matter is TOML: {}", error.message().trim()))?;
     for (key, value) in table {
         if matches!(key.as_str(), "say" | "ask") {
             return Err(format!("'{key}' belongs to one fact: write it below its heading"));
@@ -123,7 +124,8 @@ fn unmarked(line: &str) -> String {
     let mut rest = line;
     // [words](address) keeps the words.
     while let Some((before, after)) = rest.split_once('[') {
-        let Some((words, address)) = after.split_once("](").and_then(|(w, a)| a.split_once(')').map(|(_, r)| (w, r))) else {
+        let Some((words, address)) = after.split_once("](").and_then(|(w, a)| a.split_once(')').map(|(_, r)| (w, r)))
+        else {
             break;
         };
         out.push_str(before);

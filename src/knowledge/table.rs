@@ -22,7 +22,10 @@ pub(super) fn read(file: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Vec<F
         return Vec::new();
     }
     if !columns.iter().any(|name| matches!(name, "text" | "say")) {
-        wrong(1, "no column 'text' or 'say': the first line names the columns, for instance heading,text,say".to_owned());
+        wrong(
+            1,
+            "no column 'text' or 'say': the first line names the columns, for instance heading,text,say".to_owned(),
+        );
         return Vec::new();
     }
     let mut facts = Vec::new();
@@ -33,7 +36,9 @@ pub(super) fn read(file: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Vec<F
                 let line = error.position().map_or(1, csv::Position::line);
                 let what = match error.kind() {
                     csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                        format!("has {len} columns where the first line names {expected_len}: put \"quotes\" around commas")
+                        format!(
+                            "has {len} columns where the first line names {expected_len}: put \"quotes\" around commas"
+                        )
                     }
                     _ => error.to_string(),
                 };

@@ -70,7 +70,10 @@ pub(super) fn terms(text: &str) -> Vec<String> {
 
 /// Words that mean the same to who asks for a product, whatever else they mean: each row is one more term.
 const SAME: [(&str, &str); 14] = [
-    ("=cost", "cost fee charg price pai expens cheap pound free 收费 费用 多少钱 手续费 价格 年费 免费 钱 要钱 收钱 费"),
+    (
+        "=cost",
+        "cost fee charg price pai expens cheap pound free 收费 费用 多少钱 手续费 价格 年费 免费 钱 要钱 收钱 费",
+    ),
     ("=time", "long day fast soon quick week hour arriv decis 多久 几天 时间 什么时候 多长时间 天 工作日 时候"),
     ("=apply", "appli order appl 申请 办理 办 开通 登记 下单 报名"),
     ("=end", "cancel close quit terminat 注销 退 取消 销卡 退订 退款 解约"),

@@ -18,6 +18,7 @@ mod network;
 mod noises;
 mod relay;
 mod stage;
+mod talk;
 pub mod turns;
 mod welcome;
 
@@ -27,4 +28,5 @@ pub use dice::Dice;
 pub use network::{Fate, Link, Network, Way};
 pub use noises::cough;
 pub use relay::{QUEUE, Relay, RelayCounts, WayCounts};
+pub use talk::Talk;
 pub use welcome::{Act, Caller, Deed, ECHO_DB, NEIGHBOUR_DBFS, Part, Phase, When, welcome_caller};

@@ -171,7 +171,10 @@ mod tests {
         exchange.take(&Reply::ToolCall { id: "1".into(), name: "fill_slot".into(), arguments }, 8);
         exchange.take(&Reply::Done, 9);
         let line = serde_json::to_string(&exchange.close()).unwrap();
-        assert!(!line.contains("13912345678") && line.contains("\"end\":\"done\"") && line.contains("\"first_ms\":7"), "{line}");
+        assert!(
+            !line.contains("13912345678") && line.contains("\"end\":\"done\"") && line.contains("\"first_ms\":7"),
+            "{line}"
+        );
         let read: Exchange = serde_json::from_str(&line).unwrap();
         assert_eq!(key(&read.request()), read.key, "a masked question has the key of the one that was asked");
     }
@@ -192,8 +195,15 @@ mod tests {
         let mut exchange = Exchange::asked(&request("x"), "s", MediaTime::ZERO);
         for _ in 0..10_000 {
             exchange.take(&Reply::Delta("y".repeat(100)), 1);
-            exchange.take(&Reply::ToolCall { id: String::new(), name: "n".repeat(999), arguments: serde_json::json!({}) }, 1);
+            exchange.take(
+                &Reply::ToolCall { id: String::new(), name: "n".repeat(999), arguments: serde_json::json!({}) },
+                1,
+            );
         }
-        assert!(exchange.answer.len() <= MAX_ANSWER && exchange.calls.len() == MAX_CALLS && exchange.calls[0].name.len() == 64);
+        assert!(
+            exchange.answer.len() <= MAX_ANSWER
+                && exchange.calls.len() == MAX_CALLS
+                && exchange.calls[0].name.len() == 64
+        );
     }
 }

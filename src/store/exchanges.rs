@@ -18,8 +18,8 @@ impl Files {
     pub(super) fn log(&self, id: CallId, exchange: &Exchange) -> Result<(), StoreError> {
         self.make_day(id)?;
         let path = self.exchanges(id);
-        let mut line = serde_json::to_vec(exchange)
-            .map_err(|source| StoreError::NotARecord { path: path.clone(), source })?;
+        let mut line =
+            serde_json::to_vec(exchange).map_err(|source| StoreError::NotARecord { path: path.clone(), source })?;
         line.push(b'\n');
         let mut file = io("open", &path, OpenOptions::new().create(true).append(true).open(&path))?;
         io("write", &path, file.write_all(&line))
@@ -40,9 +40,8 @@ pub fn exchanges(data_dir: &Path, id: CallId) -> Result<Vec<Exchange>, StoreErro
     };
     // The last line may be growing.
     let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
-    let read = |line: &str| {
-        serde_json::from_str(line).map_err(|source| StoreError::NotARecord { path: path.clone(), source })
-    };
+    let read =
+        |line: &str| serde_json::from_str(line).map_err(|source| StoreError::NotARecord { path: path.clone(), source });
     whole.lines().filter(|line| !line.trim().is_empty()).map(read).collect()
 }
 
@@ -62,7 +61,8 @@ mod tests {
         }
         let mut file = OpenOptions::new().append(true).open(files.exchanges(id)).unwrap();
         file.write_all(b"{\"key\":").unwrap();
-        let keys: Vec<String> = exchanges(folder.path(), id).unwrap().into_iter().map(|exchange| exchange.key).collect();
+        let keys: Vec<String> =
+            exchanges(folder.path(), id).unwrap().into_iter().map(|exchange| exchange.key).collect();
         assert_eq!(keys, ["a", "b"]);
     }
 }

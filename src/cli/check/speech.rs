@@ -120,6 +120,13 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
         tell(words(&engines, &utterance, said).await);
     }
     let Some(book) = book else { return };
+    let (named, tried) = (book.clone(), engines.clone());
+    for lacking in tokio::task::spawn_blocking(move || app::lacking(&named, &tried)).await.unwrap_or_default() {
+        tell(match lacking.heard {
+            true => Finding::warning("languages", lacking.what(), lacking.fix()),
+            false => Finding::error("languages", lacking.what(), lacking.fix()),
+        });
+    }
     let recogniser = engines.asr.name().to_owned();
     let told = tokio::task::spawn_blocking(move || {
         let flows = book.all();

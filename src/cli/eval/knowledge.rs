@@ -121,7 +121,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&figures)?);
         return Ok(());
     }
-    println!("{} facts; a look-up takes {} us (median), {} us (p99)", figures.facts, figures.lookup_p50_us, figures.lookup_p99_us);
+    println!(
+        "{} facts; a look-up takes {} us (median), {} us (p99)",
+        figures.facts, figures.lookup_p50_us, figures.lookup_p99_us
+    );
     for (language, row) in &figures.languages {
         println!(
             "{language}: {} questions, {} with an answer; precision {:.1} %, recall {:.1} %, {} of {} without one answered all the same",

@@ -63,14 +63,15 @@ fn read(file: &Path) -> Result<Vec<(String, Vec<Reply>)>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
     let mut all = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let exchange: Exchange =
-            serde_json::from_str(line).map_err(|error| format!("{name}:{}: is no recorded question: {error}", at + 1))?;
+        let exchange: Exchange = serde_json::from_str(line)
+            .map_err(|error| format!("{name}:{}: is no recorded question: {error}", at + 1))?;
         // One that was asked and never answered has nothing to repeat.
         if exchange.answer.is_empty() && exchange.calls.is_empty() {
             continue;
         }
         let calls = exchange.calls.into_iter().enumerate();
-        let calls = calls.map(|(n, call)| Reply::ToolCall { id: n.to_string(), name: call.name, arguments: call.arguments });
+        let calls =
+            calls.map(|(n, call)| Reply::ToolCall { id: n.to_string(), name: call.name, arguments: call.arguments });
         let mut replies: Vec<Reply> = vec![Reply::Delta(exchange.answer)];
         replies.extend(calls);
         replies.push(Reply::Done);

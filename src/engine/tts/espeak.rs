@@ -69,8 +69,10 @@ impl Espeak {
             let what = "engine.espeak.words_per_minute must be 80 to 400, and pitch 0 to 99";
             return Err(unavailable(what.to_owned()));
         }
-        let listed = run(Command::new(&config.program).arg("--voices"), "", Duration::from_secs(10))
-            .map_err(|what| unavailable(format!("{what}; install the package espeak-ng, or set engine.espeak.program")))?;
+        let listed =
+            run(Command::new(&config.program).arg("--voices"), "", Duration::from_secs(10)).map_err(|what| {
+                unavailable(format!("{what}; install the package espeak-ng, or set engine.espeak.program"))
+            })?;
         let voices = voices(&String::from_utf8_lossy(&listed));
         if voices.is_empty() {
             let name = config.program.display();
@@ -84,11 +86,13 @@ impl Espeak {
         match &what.voice {
             // A variant may follow: cmn+f2.
             Some(voice) if self.program.has(voice.split('+').next().unwrap_or_default()) => Ok(voice.clone()),
-            Some(voice) => Err(unavailable(format!("has no voice '{voice}'; espeak-ng --voices lists those there are"))),
-            None => self.program.of(&what.language).ok_or_else(|| EngineError::Language {
-                engine: NAME.to_owned(),
-                language: what.language.to_string(),
-            }),
+            Some(voice) => {
+                Err(unavailable(format!("has no voice '{voice}'; espeak-ng --voices lists those there are")))
+            }
+            None => self
+                .program
+                .of(&what.language)
+                .ok_or_else(|| EngineError::Language { engine: NAME.to_owned(), language: what.language.to_string() }),
         }
     }
 }
@@ -116,7 +120,7 @@ impl Program {
         let base = tag.split('-').next().unwrap_or_default();
         let better = BETTER.iter().find(|(name, _)| *name == base).map(|(_, voices)| *voices).unwrap_or_default();
         // A region of Chinese is written, not spoken, differently.
-        let own = (base != "zh").then_some(tag.as_str());
+        let own = (!matches!(base, "zh" | "cmn")).then_some(tag.as_str());
         own.into_iter().chain(better.iter().copied()).chain([base]).find(|voice| self.has(voice)).map(str::to_owned)
     }
 }

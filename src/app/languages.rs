@@ -1,0 +1,71 @@
+//! Which languages of the flows the configured engines cannot hear or speak.
+
+use crate::call::{Engines, FlowBook};
+use crate::speech::{EngineError, Language, SpeechRequest};
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+/// A language that flows are held in, and what is missing for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lacking {
+    /// The language.
+    pub language: String,
+    /// The flows.
+    pub flows: Vec<String>,
+    /// It cannot be heard; else it cannot be spoken.
+    pub heard: bool,
+}
+
+impl Lacking {
+    /// What is the matter.
+    pub fn what(&self) -> String {
+        let Self { language, heard, .. } = self;
+        let flows = self.flows.join(", ");
+        match heard {
+            true => format!(
+                "no recogniser of engine.asr hears {language}, the language of {flows}: callers are asked to press keys"
+            ),
+            false => format!(
+                "no synthesiser of engine.tts speaks {language}, the language of {flows}: their calls end with the first line"
+            ),
+        }
+    }
+
+    /// What to do about it.
+    pub fn fix(&self) -> &'static str {
+        match (self.heard, self.language.get(..2)) {
+            (true, Some("zh")) => {
+                "for Mandarin: tipring models fetch whisper-base-q5_1 and name \"whisper\" first in engine.asr, or a server that hears it \
+                 (\"openai\", \"deepgram\"); or set model, dictionary and language = \"zh\" of [engine.pocketsphinx] to a Mandarin model"
+            }
+            (true, _) => {
+                "name an engine in engine.asr that hears it, such as \"whisper\" with a model of many languages"
+            }
+            (false, _) => {
+                "install the package espeak-ng and name \"espeak\" in engine.tts, or a server or Piper voice that speaks it"
+            }
+        }
+    }
+}
+
+/// Tries each language once. Opening a recogniser may take its time: not for a thread of the runtime.
+pub fn lacking(flows: &FlowBook, engines: &Engines) -> Vec<Lacking> {
+    let mut languages: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for flow in flows.all() {
+        languages.entry(flow.language().0.clone()).or_default().push(flow.name().to_owned());
+    }
+    let mut all = Vec::new();
+    // An engine that is missing or busy is told of elsewhere.
+    let strange = |error: Option<EngineError>| matches!(error, Some(EngineError::Language { .. }));
+    for (name, flows) in languages {
+        let language = Language(name.clone());
+        if strange(engines.asr.open(&language, Waker::noop().clone()).err()) {
+            all.push(Lacking { language: name.clone(), flows: flows.clone(), heard: true });
+        }
+        let line = SpeechRequest { text: "1".to_owned(), language, voice: None };
+        if strange(engines.tts.speak(&line, Waker::noop().clone()).err()) {
+            all.push(Lacking { language: name, flows, heard: false });
+        }
+    }
+    all
+}
