@@ -1,10 +1,11 @@
 //! Builds every part and joins them. The only place that knows all rooms.
 
+mod flows;
 mod languages;
 
+pub use flows::{Reloaded, flows};
 pub use languages::{Lacking, lacking};
 
-use crate::agent::Flow;
 use crate::call::{self, CallEvent, CallPlan, Calls, FlowBook, LiveEvent};
 use crate::engine;
 use crate::id::CallId;
@@ -13,13 +14,12 @@ use crate::metrics::Metrics;
 use crate::record::CallRecord;
 use crate::server::{self, ActiveCall, Registration, Server};
 use crate::settings::Settings;
-use crate::speech::SpeechRequest;
 use crate::store::Store;
 use crate::ua::{RegistrationState, UserAgent};
 use anyhow::Context;
-use std::collections::BTreeMap;
+use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -29,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 const CALLS_IN: usize = 64;
 /// Records on their way to the store; an ending call waits when they are full.
 const RECORDS: usize = 256;
-/// The flows that are compiled in.
-const SHIPPED: [(&str, &str); 1] = [("welcome", include_str!("../sip-config/flows/welcome.toml"))];
 
 /// The running server.
 pub struct Tipring {
@@ -41,6 +39,25 @@ pub struct Tipring {
     http: Option<SocketAddr>,
     stop: CancellationToken,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    reloader: Reloader,
+}
+
+/// Reads the flows again, one time at a time.
+#[derive(Clone)]
+struct Reloader {
+    book: FlowBook,
+    dir: Option<PathBuf>,
+    engines: call::Engines,
+    running: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Reloader {
+    async fn reload(&self) -> Reloaded {
+        let _one = self.running.lock().await;
+        let Self { book, dir, engines, .. } = self.clone();
+        let done = tokio::task::spawn_blocking(move || flows::reload(&book, dir.as_deref(), &engines)).await;
+        done.unwrap_or_else(|error| Reloaded { errors: vec![error.to_string()], ..Reloaded::default() })
+    }
 }
 
 impl Tipring {
@@ -57,11 +74,19 @@ impl Tipring {
     async fn build(settings: Settings, with_http: bool) -> anyhow::Result<Self> {
         let metrics = Metrics::new();
         let engines = engines(&settings.engine).await?;
-        let flows = flows(settings.calls.flows_dir.as_deref())?;
+        let book = flows(settings.calls.flows_dir.as_deref())?;
+        // Only what calls are held with here: the shipped flows have some thousand lines.
+        let named = FlowBook::default();
         for name in std::iter::once(&settings.calls.default_flow).chain(settings.calls.routes.iter().map(|r| &r.flow)) {
-            flows.get(name).context("calls.default_flow and calls.routes name flows")?;
+            named.put(name, book.get(name).context("calls.default_flow and calls.routes name flows")?);
         }
-        prepare(&flows, &engines).await;
+        flows::prepare(named, &engines).await;
+        let reloader = Reloader {
+            book: book.clone(),
+            dir: settings.calls.flows_dir.clone(),
+            engines: engines.clone(),
+            running: Arc::default(),
+        };
 
         let store = Store::open(&settings.store, &settings.data_dir.0, &metrics)?;
         let media = MediaServer::start(&settings.media, &metrics)?;
@@ -76,7 +101,7 @@ impl Tipring {
             ua: ua.clone(),
             media,
             engines,
-            flows,
+            flows: book,
             metrics: metrics.clone(),
             records,
             admission,
@@ -91,7 +116,7 @@ impl Tipring {
         ];
         let mut http = None;
         if with_http {
-            let view = Arc::new(View { calls: calls.clone(), ua: ua.clone() });
+            let view = Arc::new(View { calls: calls.clone(), ua: ua.clone(), reloader: reloader.clone() });
             let parts = server::Parts { view, store: store.clone(), metrics: metrics.clone() };
             let server = Server::bind(&settings.http, parts).await?;
             http = Some(server.address());
@@ -102,7 +127,7 @@ impl Tipring {
                 }
             }));
         }
-        Ok(Self { ua, calls, store, metrics, http, stop, tasks })
+        Ok(Self { ua, calls, store, metrics, http, stop, tasks, reloader })
     }
 
     /// Where SIP listens.
@@ -150,6 +175,11 @@ impl Tipring {
         Ok(self.calls.place(target, account, plan)?)
     }
 
+    /// Reads the flows of the folder again: calls from now on are held with the changed ones, those that are up go on with theirs.
+    pub async fn reload_flows(&self) -> Reloaded {
+        self.reloader.reload().await
+    }
+
     /// Takes no new calls, waits at most `grace` for those that are up, ends the rest, unregisters, closes the store.
     pub async fn shutdown(self, grace: Duration) {
         self.ua.set_draining(true);
@@ -176,7 +206,12 @@ pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
         tracing::warn!(engine = %warning.engine, "{}", warning.what);
     }
     let engine::Engines { vad, turn, asr, tts, llm, .. } = engines;
-    Ok(call::Engines { vad, turn, asr, tts, llm })
+    Ok(call::Engines { vad, turn, asr, tts, llm, intents: None })
+}
+
+/// The classifier of what callers mean, where its model is there.
+pub fn intents(_settings: &Settings) -> Option<Arc<dyn crate::nlu::ReadIntents>> {
+    None
 }
 
 /// One voice detector by its name, without the rest.
@@ -198,63 +233,6 @@ pub async fn language_model(config: &engine::Config) -> anyhow::Result<Arc<dyn c
         tracing::warn!(engine = %finding.engine, "{}", finding.what);
     }
     Ok(model)
-}
-
-/// The shipped flows, then those of the folder, which may replace them.
-pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
-    let book = FlowBook::default();
-    for (name, text) in SHIPPED {
-        book.put(name, Arc::new(Flow::parse(text, &format!("{name}.toml"))?));
-    }
-    let Some(dir) = dir else { return Ok(book) };
-    let entries = std::fs::read_dir(dir)
-        .with_context(|| format!("calls.flows_dir = {}: the folder cannot be read", dir.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml")
-            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-        {
-            book.put(name, Arc::new(Flow::load(&path)?));
-        }
-    }
-    Ok(book)
-}
-
-/// Compiles what the flows expect and renders their fixed lines, so that no call waits for it.
-async fn prepare(flows: &FlowBook, engines: &call::Engines) {
-    let (book, engines) = (flows.clone(), engines.clone());
-    let done = tokio::task::spawn_blocking(move || {
-        for lacking in lacking(&book, &engines) {
-            tracing::warn!(language = lacking.language, "{}; {}", lacking.what(), lacking.fix());
-        }
-        for flow in book.all() {
-            let mut unheard = std::collections::BTreeSet::new();
-            for what in flow.expectations() {
-                match engines.asr.prepare(&what) {
-                    Ok(words) => unheard.extend(words),
-                    Err(error) => tracing::warn!(flow = flow.name(), %error, "a state's phrases cannot be prepared"),
-                }
-            }
-            if !unheard.is_empty() {
-                let words: Vec<_> = unheard.into_iter().collect();
-                tracing::warn!(flow = flow.name(), words = %words.join(" "), "the recogniser does not know these words");
-            }
-            for text in flow.fixed_lines(&BTreeMap::new()) {
-                let line = SpeechRequest {
-                    text,
-                    language: flow.language().clone(),
-                    voice: flow.voice().map(str::to_owned),
-                };
-                if let Err(error) = engines.tts.prepare(&line) {
-                    tracing::warn!(flow = flow.name(), %error, "a fixed line cannot be rendered");
-                }
-            }
-        }
-    })
-    .await;
-    if let Err(error) = done {
-        tracing::error!(%error, "the flows could not be prepared");
-    }
 }
 
 async fn take_calls(mut incoming: mpsc::Receiver<crate::ua::IncomingCall>, calls: Calls) {
@@ -316,6 +294,7 @@ async fn count_registrations(ua: UserAgent, metrics: Metrics, stop: Cancellation
 struct View {
     calls: Calls,
     ua: UserAgent,
+    reloader: Reloader,
 }
 
 impl server::View for View {
@@ -325,6 +304,14 @@ impl server::View for View {
 
     fn draining(&self) -> bool {
         self.calls.draining()
+    }
+
+    fn reload_flows(&self) -> BoxFuture<'static, server::FlowsReloaded> {
+        let reloader = self.reloader.clone();
+        Box::pin(async move {
+            let Reloaded { changed, unchanged, errors } = reloader.reload().await;
+            server::FlowsReloaded { changed, unchanged, errors }
+        })
     }
 
     fn registrations(&self) -> Vec<Registration> {

@@ -19,6 +19,12 @@ impl CallId {
         Self(ulid::Ulid::from_parts(unix_ms, random))
     }
 
+    /// A number that is the same for the same identifier, and different for most others.
+    pub fn seed(self) -> u64 {
+        // The random part's lower half.
+        (self.0.random() & u128::from(u64::MAX)) as u64
+    }
+
     /// When it was made, to the millisecond.
     pub fn began(self) -> time::OffsetDateTime {
         let ms = i128::from(self.0.timestamp_ms());

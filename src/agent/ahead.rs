@@ -231,6 +231,7 @@ impl Agent {
             _ => None,
         };
         if let Some(text) = sentence {
+            let text = self.dialogue.flow().tongue().text(&text);
             asked.begun = true;
             let utterance = asked.line;
             ahead.lines.push(Prepared { utterance, text: text.clone(), ready: None });

@@ -6,7 +6,7 @@ use super::governor::Promise;
 use super::overlap::Overlap;
 use super::phase::{Decided, Phase, Talking};
 use super::turn::{Floor, Hearing, Lines, Voice, rest_from_clause};
-use super::{Action, AgentEvent, Input, TurnConfig};
+use super::{Action, AgentEvent, AgentPlan, Input, TurnConfig};
 use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
 use crate::record::{EndReason, Stage, TimelineEvent, TurnLatency};
 use crate::speech::{Cue, EngineKind, Expectation, PauseCurve};
@@ -66,10 +66,15 @@ pub struct Agent {
 impl Agent {
     /// An agent for one call. `variables` are the flow's, as [`Flow::values`] gives them; what is missing takes its default.
     pub fn new(flow: Arc<Flow>, variables: BTreeMap<String, String>, config: TurnConfig) -> Self {
+        Self::with_plan(flow, AgentPlan { variables, ..AgentPlan::default() }, config)
+    }
+
+    /// An agent for one call, with all that the call brings along.
+    pub fn with_plan(flow: Arc<Flow>, plan: AgentPlan, config: TurnConfig) -> Self {
         let curve = PauseCurve::of(&flow.language().0);
         Self {
             phase: Phase::Waiting,
-            dialogue: Dialogue::new(flow, variables, config.min_confidence),
+            dialogue: Dialogue::new(flow, plan, config.min_confidence),
             memory: Memory::default(),
             hearing: Hearing::new(curve),
             curve,
@@ -254,6 +259,9 @@ impl Agent {
                     self.failed_lines = 0;
                 }
                 if let Some(line) = &ended.line {
+                    if let (Some(state), PlayoutEvent::Finished { .. }) = (line.what.discloses, event) {
+                        self.dialogue.disclosed(state);
+                    }
                     if line.what.question {
                         self.dialogue.set_asked();
                     }

@@ -1,6 +1,6 @@
 //! What the agent reports: the transcript as it comes about.
 
-use crate::record::{TimelineEvent, TurnRecord};
+use crate::record::{ObjectionRecord, OfferRecord, TimelineEvent, TurnNotes, TurnRecord};
 
 /// Something for the record and the live view.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,6 +18,12 @@ pub enum AgentEvent {
     /// A turn is over, complete with its times. Caller turns come when they are decided, agent turns when the last sample
     /// was played or cut.
     Turn(TurnRecord),
+    /// What the caller's last turn meant. Its slots come by themselves.
+    Understood(Box<TurnNotes>),
+    /// An objection was raised and answered, or what became of it.
+    Objection(ObjectionRecord),
+    /// An offer was made or accepted.
+    Offer(OfferRecord),
     /// A slot was filled.
     Slot {
         /// Its name.

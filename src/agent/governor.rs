@@ -67,7 +67,7 @@ impl Agent {
     /// Says a filler in front of whatever is on its way.
     fn fill(&mut self, at: MediaTime, text: String) {
         self.note(at, Stage::Filler);
-        let line = NewLine { text: text.clone(), interruptible: true, question: false };
+        let line = NewLine { text: text.clone(), interruptible: true, ..NewLine::default() };
         let latency = if self.lines.any() { self.lines.take_latency() } else { self.latency.take() };
         let Some(utterance) = self.lines.say_first(at, line, self.dialogue.state_name(), latency) else { return };
         self.out.push_back(Action::SayFirst { utterance, text });

@@ -94,6 +94,7 @@ impl Agent {
                 interrupted: false,
                 dtmf: pressed.keys,
                 latency: None,
+                notes: Default::default(),
             }));
         }
         self.apply(at, response, Some(TurnLatency { decided: Some(at), ..TurnLatency::default() }));

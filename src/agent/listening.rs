@@ -135,7 +135,9 @@ impl Agent {
             talking.cut = None;
             talking.first_half = Some(decided.turn);
             let left = self.dialogue.state_name().to_owned();
-            self.dialogue = decided.before;
+            let now = std::mem::replace(&mut self.dialogue, decided.before);
+            // What was heard in the meantime was heard.
+            self.dialogue.heard_disclosures(&now);
             let state = self.dialogue.state_name().to_owned();
             if state != left {
                 self.report(AgentEvent::State { state });
@@ -212,6 +214,7 @@ impl Agent {
             interrupted: false,
             dtmf: String::new(),
             latency: None,
+            notes: Box::default(),
         }));
     }
 

@@ -15,6 +15,7 @@
 mod action;
 mod ahead;
 mod bounded;
+mod chat;
 mod config;
 mod conversation;
 mod dialogue;
@@ -26,15 +27,18 @@ mod keypad;
 mod listening;
 mod overlap;
 mod phase;
+mod plan;
 mod speaking;
 mod turn;
 
 pub use action::Action;
 pub use ahead::AheadTally;
+pub use chat::{Chat, ChatOutput};
 pub use config::{Endpointing, TurnConfig};
 pub use conversation::Agent;
-pub use dialogue::{Flow, Variable, choose};
+pub use dialogue::{Flow, FlowGraph, GraphState, Variable, Way, WayKind, choose};
 pub use error::{FlowError, FlowFinding, Severity};
 pub use event::AgentEvent;
 pub use input::Input;
+pub use plan::AgentPlan;
 pub use turn::Floor;

@@ -101,7 +101,7 @@ impl Agent {
 
     /// Carries out what the dialogue has decided. `latency` belongs to the caller's turn that it answers.
     pub(super) fn apply(&mut self, at: MediaTime, response: Response, latency: Option<TurnLatency>) {
-        let Response { events, expect, lines, task, end } = response;
+        let Response { events, expect, lines, task, end, .. } = response;
         for event in events {
             self.report(event);
         }
@@ -211,8 +211,10 @@ impl Agent {
         question.until = question.done_by;
         let enough = question.said >= self.config.max_sentences;
         let interruptible = question.task.interruptible;
+        // The model writes figures; a voice says them.
+        let text = self.dialogue.flow().tongue().text(&text);
         self.dialogue.note_said(&text);
-        self.say(at, NewLine { text, interruptible, question: false });
+        self.say(at, NewLine { text, interruptible, ..NewLine::default() });
         enough
     }
 
@@ -234,7 +236,7 @@ impl Agent {
         if question.said == 0 && !question.task.template.is_empty() {
             let Task { template: text, interruptible, .. } = question.task;
             self.dialogue.note_said(&text);
-            self.say(at, NewLine { text, interruptible, question: false });
+            self.say(at, NewLine { text, interruptible, ..NewLine::default() });
         }
         let response = self.dialogue.answered();
         let latency = self.latency.take();

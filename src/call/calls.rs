@@ -12,6 +12,7 @@ use crate::audio::MediaTime;
 use crate::id::CallId;
 use crate::media::MediaServer;
 use crate::metrics::{CallDirection, Metrics};
+use crate::nlu::ReadIntents;
 use crate::record::{CallRecord, Direction};
 use crate::speech::{LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
 use crate::ua::{Admission, IncomingCall, Permit, UserAgent};
@@ -38,6 +39,8 @@ pub struct Engines {
     pub tts: Arc<dyn Synthesizer>,
     /// Language model.
     pub llm: Arc<dyn LanguageModel>,
+    /// The classifier of what callers mean, where there is one.
+    pub intents: Option<Arc<dyn ReadIntents>>,
 }
 
 /// Everything that the calls share.

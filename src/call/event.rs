@@ -58,6 +58,7 @@ pub struct LiveEvent {
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 pub enum LiveKind {
     /// Media is up; `origin` is the instant of [`MediaTime::ZERO`](crate::audio::MediaTime::ZERO).
     Started {

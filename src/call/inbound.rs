@@ -116,7 +116,7 @@ fn prepare(
         None => (descriptions.offer(), None),
     };
     let variables = flow.values(&BTreeMap::new(), |name| incoming.header(name).map(str::to_owned));
-    let ready = setup::open(shared, &flow, variables, ledger)?;
+    let ready = setup::open(shared, &flow, variables, None, ledger)?;
     Ok(Prepared { flow, ready, reservation, descriptions, sdp, settled })
 }
 

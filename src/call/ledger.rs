@@ -4,7 +4,10 @@ use super::event::LiveKind;
 use crate::agent::AgentEvent;
 use crate::id::CallId;
 use crate::pii;
-use crate::record::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
+use crate::record::{
+    CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION, Speaker, TurnNotes,
+    TurnRecord,
+};
 use crate::speech::EngineKind;
 use time::OffsetDateTime;
 
@@ -35,6 +38,7 @@ impl Ledger {
                 slots: std::collections::BTreeMap::new(),
                 turns: Vec::new(),
                 timeline: Default::default(),
+                sales: Default::default(),
                 engines: EngineNames::default(),
                 media: MediaReport::default(),
                 recording: None,
@@ -98,6 +102,9 @@ impl Ledger {
             AgentEvent::Slot { name, value } => {
                 let value = pii::mask_text(&value);
                 self.record.slots.insert(name.clone(), value.clone());
+                if let Some(turn) = self.callers_last() {
+                    turn.notes.slots.insert(name.clone(), value.clone());
+                }
                 AgentEvent::Slot { name, value }
             }
             AgentEvent::State { state } => {
@@ -111,12 +118,37 @@ impl Ledger {
                 self.record.timeline.push(event.clone());
                 AgentEvent::Timeline(event)
             }
+            AgentEvent::Understood(notes) => {
+                if let Some(turn) = self.callers_last() {
+                    let slots = std::mem::take(&mut turn.notes.slots);
+                    *turn.notes = TurnNotes { slots, ..TurnNotes::clone(&notes) };
+                }
+                AgentEvent::Understood(notes)
+            }
+            AgentEvent::Objection(objection) => {
+                self.record.sales.objection(objection.clone());
+                AgentEvent::Objection(objection)
+            }
+            AgentEvent::Offer(offer) => {
+                self.record.sales.offer(offer.clone());
+                AgentEvent::Offer(offer)
+            }
             AgentEvent::Disposition(disposition) => {
                 self.record.disposition = Some(disposition.clone());
                 AgentEvent::Disposition(disposition)
             }
         };
         LiveKind::Agent(event)
+    }
+
+    /// The last turn of the caller.
+    fn callers_last(&mut self) -> Option<&mut TurnRecord> {
+        self.record.turns.iter_mut().rev().find(|turn| turn.speaker == Speaker::Caller)
+    }
+
+    /// The author's version of the flow.
+    pub(super) fn flow_version(&mut self, version: u32) {
+        self.record.sales.flow_version = version;
     }
 
     /// Closes the book.
@@ -126,6 +158,7 @@ impl Ledger {
             self.record.answered.map_or(0, |at| u64::try_from((ended - at).whole_milliseconds()).unwrap_or(0));
         self.record.end_reason = reason;
         self.record.media = media;
+        self.record.sales.close();
         self.record
     }
 }
@@ -139,7 +172,6 @@ fn mask_keys(keys: &str) -> String {
 mod tests {
     use super::*;
     use crate::audio::MediaTime;
-    use crate::record::{Speaker, TurnRecord};
 
     fn turn(text: &str, dtmf: &str) -> AgentEvent {
         AgentEvent::Turn(TurnRecord {
@@ -153,6 +185,7 @@ mod tests {
             interrupted: false,
             dtmf: dtmf.into(),
             latency: None,
+            notes: Default::default(),
         })
     }
 

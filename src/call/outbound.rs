@@ -108,7 +108,7 @@ async fn invite(
     ledger: &mut Ledger,
 ) -> Result<(Dialog, Reservation, Descriptions, setup::Ready), CallError> {
     let variables = flow.values(&plan.variables, |_| None);
-    let ready = setup::open(shared, flow, variables, ledger)?;
+    let ready = setup::open(shared, flow, variables, Some(&plan), ledger)?;
     let local_ip = shared.ua.local_ip_towards(target, account.as_deref()).await?;
     let reservation = shared.media.reserve(shared.ua.local_addr().ip())?;
     let address = SocketAddr::new(local_ip, reservation.rtp_addr().port());

@@ -5,11 +5,12 @@ use super::event::CallEvent;
 use super::ledger::Ledger;
 use super::listen::Listen;
 use super::negotiate::Descriptions;
+use super::plan::CallPlan;
 use super::replies::Replies;
 use super::session::Session;
 use super::speak::Speak;
 use super::speech::CallAudio;
-use crate::agent::{Agent, Flow, Input};
+use crate::agent::{Agent, AgentPlan, Flow, Input};
 use crate::media::MediaSession;
 use crate::speech::{EngineKind, Gate};
 use crate::ua::Dialog;
@@ -33,6 +34,7 @@ pub(super) fn open(
     shared: &Shared,
     flow: &Arc<Flow>,
     variables: BTreeMap<String, String>,
+    plan: Option<&CallPlan>,
     ledger: &mut Ledger,
 ) -> Result<Ready, crate::speech::EngineError> {
     let (audio_thread, wake) = shared.speech.choose();
@@ -59,12 +61,19 @@ pub(super) fn open(
             None
         }
     };
+    ledger.flow_version(flow.version());
+    let brought = AgentPlan {
+        variables,
+        intents: engines.intents.clone(),
+        seed: plan.and_then(|plan| plan.seed).unwrap_or_else(|| id.seed()),
+        prefer: plan.map(|plan| plan.prefer.clone()).unwrap_or_default(),
+    };
     Ok(Ready {
         audio_thread,
         listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), turn, recognizer, asr.name()),
         speak: Speak::new(tts, wake),
         replies: Replies::new(llm),
-        agent: Agent::new(flow.clone(), variables, shared.turn.clone()),
+        agent: Agent::with_plan(flow.clone(), brought, shared.turn.clone()),
         first,
     })
 }

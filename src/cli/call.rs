@@ -48,7 +48,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
@@ -112,7 +112,8 @@ fn plan(args: &Args, settings: &Settings) -> anyhow::Result<CallPlan> {
     if let Some((unknown, _)) = args.variables.iter().find(|(name, _)| !known.contains(&name.as_str())) {
         bail!("--var {unknown}: the flow '{name}' has no such variable; it has: {}", known.join(", "));
     }
-    Ok(CallPlan { flow: name.clone(), variables: BTreeMap::from_iter(args.variables.iter().cloned()) })
+    let variables = BTreeMap::from_iter(args.variables.iter().cloned());
+    Ok(CallPlan { flow: name.clone(), variables, ..CallPlan::default() })
 }
 
 /// The account that will place the call, as far as it can be told before: by name, by the target's host, or as the only one.

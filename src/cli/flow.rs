@@ -4,13 +4,15 @@ use crate::agent::{Flow, FlowError};
 use crate::app;
 use crate::settings::{Settings, SettingsError};
 use crate::speech::{EngineError, Recognizer};
+use anyhow::Context;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring flow check sip-config/flows/welcome.toml
   tipring flow check --engines flows/*.toml
+  tipring flow graph sip-config/flows/welcome.toml --out welcome.svg
 
 Each finding is a line FILE:LINE: SEVERITY: WHAT, and what to write instead. Exit code 1 when a flow cannot be held.";
 
@@ -34,11 +36,25 @@ enum Command {
         #[arg(long)]
         engines: bool,
     },
+    /// Draw a flow: its states, what leads from one to the other, and what holds in all of them.
+    #[command(after_help = EXAMPLES)]
+    Graph {
+        /// The flow.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+
+        /// The picture, SVG.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// Runs the command. The settings count only where engines are needed.
 pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -> anyhow::Result<ExitCode> {
-    let Command::Check { files, engines } = args.command;
+    let (files, engines) = match args.command {
+        Command::Check { files, engines } => (files, engines),
+        Command::Graph { file, out } => return graph(&file, &out),
+    };
     let recogniser = if engines { Some(app::engines(&settings?.engine).await?.asr) } else { None };
     let mut good = true;
     for file in &files {
@@ -67,6 +83,13 @@ pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn graph(file: &Path, out: &Path) -> anyhow::Result<ExitCode> {
+    let graph = Flow::load(file)?.graph();
+    std::fs::write(out, super::graph::svg(&graph)).with_context(|| format!("cannot write {}", out.display()))?;
+    println!("{}: {} states, {} ways", out.display(), graph.states.len(), graph.ways.len());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The words of a flow's answers that a recogniser cannot hear. Compiles the flow for it: not for a thread of the runtime.

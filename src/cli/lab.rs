@@ -236,6 +236,7 @@ mod tests {
             confidence: None,
             interrupted: false,
             dtmf: String::new(),
+            notes: Default::default(),
             latency: (speaker == Speaker::Agent).then(|| TurnLatency {
                 decided: Some(MediaTime::from_ms(began_ms - 20)),
                 endpoint_wait_ms: 300,
@@ -286,6 +287,7 @@ mod tests {
             slots: Default::default(),
             turns: Vec::new(),
             timeline: Default::default(),
+            sales: Default::default(),
             engines: EngineNames::default(),
             media: MediaReport::default(),
             recording: None,

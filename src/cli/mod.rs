@@ -6,10 +6,12 @@
 pub mod bench;
 mod call;
 mod capacity;
+mod chat;
 mod check;
 pub mod demo;
 mod eval;
 mod flow;
+mod graph;
 mod lab;
 mod lines;
 mod models;
@@ -56,6 +58,9 @@ enum Command {
     /// Place one call with a flow.
     #[command(after_help = call::EXAMPLES)]
     Call(call::Args),
+    /// Talk to a flow in the terminal.
+    #[command(after_help = chat::EXAMPLES)]
+    Chat(chat::Args),
     /// Say whether this configuration works on this machine, and what to do where it does not.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Args),
@@ -107,6 +112,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // So are the lines of a conversation, figures, and what is found in a flow.
         Command::Bench(_)
         | Command::Call(_)
+        | Command::Chat(_)
         | Command::Demo(_)
         | Command::Eval(_)
         | Command::Flow(_)
@@ -124,6 +130,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Bench(args) => runtime()?.block_on(bench::run(args, loaded?, cli.config)),
         Command::Call(args) => runtime()?.block_on(call::run(args, loaded?)),
+        Command::Chat(args) => runtime()?.block_on(chat::run(args, loaded?)),
         Command::Check(args) => runtime()?.block_on(check::run(args, loaded)),
         Command::Demo(args) => runtime()?.block_on(demo::run(*args, loaded?)),
         Command::Eval(args) => runtime()?.block_on(eval::run(args, loaded?)),

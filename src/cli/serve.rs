@@ -1,6 +1,6 @@
 //! `tipring serve`: the agent, until it is told to stop.
 
-use crate::app::Tipring;
+use crate::app::{Reloaded, Tipring};
 use crate::settings::Settings;
 use anyhow::Context;
 use std::process::ExitCode;
@@ -13,7 +13,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   TIPRING__SIP__LISTEN=127.0.0.1:5070 tipring serve --log info,tipring::ua=debug
 
 SIGTERM or Ctrl-C: no new calls (503 with Retry-After), those that are up may end within calls.drain_s seconds.
-A second one ends them at once; every call gets its record.";
+A second one ends them at once; every call gets its record.
+SIGHUP, or POST /api/flows/reload: the flows of calls.flows_dir are read again; calls that are up go on with theirs.";
 
 /// Arguments of `serve`.
 #[derive(clap::Args, Debug)]
@@ -28,7 +29,13 @@ pub(super) async fn run(_: Args, settings: Settings) -> anyhow::Result<ExitCode>
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     tracing::info!(sip = %tipring.sip_addr(), "ready for calls");
-    signals.next().await;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+    loop {
+        tokio::select! {
+            () = signals.next() => break,
+            _ = hang_up.recv() => told(&tipring.reload_flows().await),
+        }
+    }
     tracing::info!(seconds = grace.as_secs(), "draining: a second signal ends the calls at once");
     let end_calls = tipring.calls().stop();
     let down = tipring.shutdown(grace);
@@ -42,6 +49,12 @@ pub(super) async fn run(_: Args, settings: Settings) -> anyhow::Result<ExitCode>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what became of the flows that were read again.
+fn told(done: &Reloaded) {
+    tracing::info!(changed = %done.changed.join(", "), unchanged = done.unchanged, "the flows were read again");
+    done.errors.iter().for_each(|error| tracing::error!("{error}"));
 }
 
 /// SIGTERM and SIGINT.

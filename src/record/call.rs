@@ -1,6 +1,6 @@
 //! The record of a call.
 
-use super::{Timeline, TurnRecord};
+use super::{SalesRecord, Timeline, TurnRecord};
 use crate::id::CallId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -171,6 +171,9 @@ pub struct CallRecord {
     /// The stages of the call, for the timeline picture; masked.
     #[serde(default, skip_serializing_if = "Timeline::is_empty")]
     pub timeline: Timeline,
+    /// Objections and offers.
+    #[serde(default, skip_serializing_if = "SalesRecord::is_empty")]
+    pub sales: SalesRecord,
     /// The engines that served.
     pub engines: EngineNames,
     /// How the media went.

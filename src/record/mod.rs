@@ -3,6 +3,7 @@
 mod call;
 mod delays;
 mod picture;
+mod sales;
 mod timeline;
 mod turn;
 mod waves;
@@ -10,6 +11,7 @@ mod waves;
 pub use call::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
 pub use delays::Delays;
 pub use picture::picture;
+pub use sales::{ObjectionOutcome, ObjectionRecord, OfferRecord, SalesRecord, TurnNotes};
 pub use timeline::{Stage, TIMELINE_ENTRIES, Timeline, TimelineEvent};
 pub use turn::{Speaker, TurnLatency, TurnRecord};
 pub use waves::{WAVE_STEP_MS, Waves};

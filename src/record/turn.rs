@@ -1,5 +1,6 @@
 //! The record of a turn.
 
+use super::TurnNotes;
 use crate::audio::MediaTime;
 use serde::{Deserialize, Serialize};
 
@@ -71,4 +72,7 @@ pub struct TurnRecord {
     /// How fast the answer came; agent only, when it answers a caller turn.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency: Option<TurnLatency>,
+    /// What it meant in the conversation.
+    #[serde(flatten, default)]
+    pub notes: Box<TurnNotes>,
 }

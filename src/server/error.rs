@@ -52,8 +52,8 @@ pub enum ApiError {
     /// No such path.
     #[error("no such path: see / for what there is")]
     NoSuchPath,
-    /// The path knows only GET.
-    #[error("this path answers GET only")]
+    /// The path knows another method.
+    #[error("this path does not answer this method: see / for what there is")]
     MethodNotAllowed,
     /// The request names a host that is not this machine.
     #[error("ask for this machine by address or as localhost, or set http.allow_remote")]

@@ -7,6 +7,7 @@
 //! | `GET /health/live` | 200 for as long as the process serves |
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /api/calls?limit=50` | calls that are up, and the newest records |
+//! | `POST /api/flows/reload` | reads the flows of `calls.flows_dir` again (`/v1/flows/reload` too); 422 where one cannot be held |
 //! | `GET /api/calls/{id}` | one record, or the line of a call that is up |
 //!
 //! Addresses are masked in everything that is served. Without authentication it is for this machine alone: another address
@@ -23,7 +24,7 @@ mod view;
 pub use crate::call::ActiveCall;
 pub use config::Config;
 pub use error::{ApiError, ServerError};
-pub use view::{Registration, View};
+pub use view::{FlowsReloaded, Registration, View};
 
 use crate::metrics::Metrics;
 use crate::store::Store;

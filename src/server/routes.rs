@@ -1,7 +1,7 @@
 //! Paths and what they answer.
 
 use super::error::ApiError;
-use super::view::{Registration, Summary, masked_call, masked_record};
+use super::view::{FlowsReloaded, Registration, Summary, masked_call, masked_record};
 use super::{Parts, page};
 use crate::call::ActiveCall;
 use crate::id::CallId;
@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, Request, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -47,6 +47,8 @@ pub(super) fn router(state: State) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/calls", get(calls))
         .route("/api/calls/{id}", get(call))
+        .route("/api/flows/reload", post(reload_flows))
+        .route("/v1/flows/reload", post(reload_flows))
         .fallback(|| async { ApiError::NoSuchPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(from_fn_with_state(state.clone(), guard))
@@ -149,6 +151,12 @@ async fn call(Extract(state): Extract<State>, Path(id): Path<String>) -> Result<
             Err(ApiError::Unreadable)
         }
     }
+}
+
+async fn reload_flows(Extract(state): Extract<State>) -> (StatusCode, Json<FlowsReloaded>) {
+    let done = state.parts.view.reload_flows().await;
+    let status = if done.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    (status, Json(done))
 }
 
 async fn index(Extract(state): Extract<State>) -> Html<String> {

@@ -4,6 +4,7 @@ use crate::call::ActiveCall;
 use crate::id::CallId;
 use crate::pii;
 use crate::record::{CallRecord, Direction, EndReason};
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -15,6 +16,19 @@ pub trait View: Send + Sync + 'static {
     fn draining(&self) -> bool;
     /// The accounts that are to be registered, and how they fare.
     fn registrations(&self) -> Vec<Registration>;
+    /// Reads the call flows again. Calls that are up go on with theirs.
+    fn reload_flows(&self) -> BoxFuture<'static, FlowsReloaded>;
+}
+
+/// What became of the flows that were read again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FlowsReloaded {
+    /// Those that differ from before, or are new.
+    pub changed: Vec<String>,
+    /// Those that are as before.
+    pub unchanged: usize,
+    /// Why others stayed as they were: file, line and fix.
+    pub errors: Vec<String>,
 }
 
 /// An account at a registrar.

@@ -61,6 +61,7 @@ fn record_of(files: &Files, id: CallId, entry: &Path, recording: bool) -> CallRe
         slots: BTreeMap::new(),
         turns: Vec::new(),
         timeline: Default::default(),
+        sales: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),
         recording: recording.then(|| format!("{id}.wav")),

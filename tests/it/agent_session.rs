@@ -100,8 +100,12 @@ impl Session {
     }
 
     pub fn of(flow: Arc<Flow>, config: TurnConfig) -> Self {
+        Self::with_agent(Agent::new(flow, BTreeMap::new(), config))
+    }
+
+    pub fn with_agent(agent: Agent) -> Self {
         let mut session = Self {
-            agent: Agent::new(flow, BTreeMap::new(), config),
+            agent,
             now: MediaTime::ZERO,
             actions: Vec::new(),
             model: Model::default(),

@@ -4,6 +4,7 @@ mod agent_ahead;
 mod agent_dialogue;
 mod agent_flows;
 mod agent_random;
+mod agent_sales;
 mod agent_session;
 mod agent_turns;
 mod architecture;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tipring::id::CallId;
 use tipring::metrics::Metrics;
 use tipring::record::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
-use tipring::server::{ActiveCall, Config, Parts, Registration, Server, ServerError, View};
+use tipring::server::{ActiveCall, Config, FlowsReloaded, Parts, Registration, Server, ServerError, View};
 use tipring::store::{self, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,10 @@ impl View for House {
     }
     fn registrations(&self) -> Vec<Registration> {
         vec![Registration { account: "agent".into(), registered: true, status: "200 OK".into() }]
+    }
+    fn reload_flows(&self) -> futures_util::future::BoxFuture<'static, FlowsReloaded> {
+        let errors = if self.draining() { vec!["f.toml:3: error: mend it".to_owned()] } else { Vec::new() };
+        Box::pin(async move { FlowsReloaded { changed: vec!["card".into()], unchanged: 2, errors } })
     }
 }
 
@@ -64,6 +68,7 @@ async fn start() -> Running {
         slots: Default::default(),
         turns: Vec::new(),
         timeline: Default::default(),
+        sales: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },
         recording: None,
@@ -173,6 +178,12 @@ async fn refusals_have_codes() {
         .ask("POST /api/calls HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         .await;
     assert!(status == 405 && body.contains("method_not_allowed"), "{body}");
+    let reload = "POST /api/flows/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (status, body) = running.ask(reload).await;
+    assert!(status == 200 && body.contains("\"changed\":[\"card\"]"), "{body}");
+    running.house.draining.store(true, Ordering::Relaxed);
+    let (status, body) = running.ask(reload).await;
+    assert!(status == 422 && body.contains("f.toml:3: error: mend it"), "{body}");
     let (status, body) =
         running.ask("GET /api/calls HTTP/1.1\r\nHost: rebind.example\r\nConnection: close\r\n\r\n").await;
     assert!(status == 403 && body.contains("foreign_host"), "{body}");

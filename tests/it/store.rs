@@ -29,6 +29,7 @@ fn record(id: CallId) -> CallRecord {
         slots: BTreeMap::new(),
         turns: Vec::new(),
         timeline: Default::default(),
+        sales: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),
         recording: Some("to be filled in".into()),

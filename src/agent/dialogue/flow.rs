@@ -1,8 +1,12 @@
 //! A flow: the states of a conversation, ready to run. Whatever [`Flow::parse`] gives has passed the static check.
 
+use super::guard::Guard;
 use super::phrase::Pattern;
 use super::prompt::{Prompt, Template, value};
+use super::selling::{Discover, Kind, Selling};
+use super::spoken::Tongue;
 use crate::agent::{FlowError, FlowFinding};
+use crate::nlu::Scene;
 use crate::speech::{AnswerKind, Expectation, Language};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,8 +29,9 @@ pub struct Variable {
 }
 
 /// What comes after something was said.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) enum Outcome {
+    #[default]
     /// Nothing: the caller is to speak.
     Stay,
     /// The state's question is put again.
@@ -35,6 +40,10 @@ pub(crate) enum Outcome {
     Repeat,
     /// Another state.
     Goto(usize),
+    /// Another state, and back here.
+    Call(usize),
+    /// Back to where this was called from.
+    Return,
     /// Somebody else takes the call.
     Transfer(Template),
     /// The end.
@@ -42,26 +51,46 @@ pub(crate) enum Outcome {
 }
 
 /// Say something, go somewhere.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Step {
     pub say: Option<Prompt>,
     pub then: Outcome,
     pub disposition: Option<String>,
+    /// Slots that are filled first.
+    pub set: Vec<(String, Template)>,
+    /// An offer that is made, by number.
+    pub offer: Option<usize>,
     pub line: usize,
 }
 
+impl Step {
+    /// Says nothing, and this follows.
+    pub fn only(then: Outcome, line: usize) -> Self {
+        Self { say: None, then, disposition: None, set: Vec::new(), offer: None, line }
+    }
+}
+
 /// An answer of the caller and what follows.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Rule {
     pub patterns: Vec<Pattern>,
     pub dtmf: Option<String>,
     /// A slot to fill, with its value where that is not the words themselves.
     pub slot: Option<(String, Option<String>)>,
+    /// Actions of the classifier that mean the same.
+    pub intents: Vec<String>,
+    /// Objections that mean the same, by number.
+    pub objections: Vec<usize>,
+    pub when: Option<Guard>,
+    /// An offer that is accepted with it, by number.
+    pub accepts: Option<usize>,
+    /// It goes before everything else.
+    pub interrupt: bool,
     pub step: Step,
 }
 
 /// What to do when nothing usable was said.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Retry {
     /// Silence before it, in milliseconds; none is the configuration's.
     pub after_ms: Option<u64>,
@@ -73,7 +102,7 @@ pub(crate) struct Retry {
 }
 
 /// Digits to be collected, spoken or pressed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Collect {
     pub slot: String,
     pub min: usize,
@@ -84,14 +113,14 @@ pub(crate) struct Collect {
 }
 
 /// An answer left to the language model.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct AskModel {
     pub task: Template,
     pub template: Prompt,
 }
 
 /// A state of the conversation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct State {
     pub name: String,
     pub line: usize,
@@ -106,6 +135,23 @@ pub(crate) struct State {
     pub no_match: Retry,
     /// Where it goes on without an answer.
     pub next: Option<Step>,
+    /// A state that is gone through first; `next` follows when it returns.
+    pub call: Option<usize>,
+    /// Slots that are filled on entering.
+    pub set: Vec<(String, Template)>,
+    pub purpose: Kind,
+    pub selling: bool,
+    pub goal: Option<String>,
+    /// What the classifier is told instead of the flow's.
+    pub scene: Option<Scene>,
+    /// How often its question is put, and what follows then.
+    pub max_attempts: Option<u32>,
+    pub exhausted: Option<Step>,
+    /// Where it leads on entering, the first whose condition holds.
+    pub routes: Vec<(Guard, Step)>,
+    pub discover: Option<Discover>,
+    pub discloses: Vec<String>,
+    pub brief: Option<Prompt>,
     pub expectation: Arc<Expectation>,
 }
 
@@ -139,6 +185,7 @@ pub struct Flow {
     /// The values that a slot can take, where they are listed.
     pub(crate) slot_values: BTreeMap<String, Vec<String>>,
     pub(crate) states: Vec<State>,
+    pub(crate) selling: Selling,
     /// What was found while reading; no errors.
     pub(crate) warnings: Vec<FlowFinding>,
 }
@@ -152,9 +199,22 @@ impl Flow {
         let path = path.as_ref();
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, &file),
+            Ok(text) => Self::parse_with(&text, &file, &|path| std::fs::read_to_string(path)),
             Err(source) => Err(FlowError::Read { file, source }),
         }
+    }
+
+    /// As [`Flow::parse`], with what it includes: `read` is given the path of an included file, which is its path from
+    /// `file_name`'s folder.
+    ///
+    /// # Errors
+    /// As [`Flow::parse`], and an error at the line of an include that cannot be read.
+    pub fn parse_with(
+        text: &str,
+        file_name: &str,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Self, FlowError> {
+        super::parse::parse(text, file_name, read)
     }
 
     /// Reads a flow from TOML. `file_name` is named in findings, and its stem is the flow's name where it has none.
@@ -163,7 +223,8 @@ impl Flow {
     /// [`FlowError::Syntax`] where it is no TOML or has unknown keys; [`FlowError::Invalid`] with all findings where it is
     /// no conversation: a dead end, a state that cannot be reached, an unknown name, two answers for the same words.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, FlowError> {
-        super::parse::parse(text, file_name)
+        let none = |_: &Path| Err(std::io::Error::other("this flow is not read from a folder"));
+        super::parse::parse(text, file_name, &none)
     }
 
     /// What its author will want to know, by line. Warnings only: errors kept [`Flow::parse`] from giving a flow.
@@ -174,6 +235,11 @@ impl Flow {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The author's version of it; 0 where it has none.
+    pub fn version(&self) -> u32 {
+        self.selling.version
     }
 
     /// The file that it was read from.
@@ -235,7 +301,7 @@ impl Flow {
         let known: BTreeMap<String, String> = self.values(variables, |_| None);
         let mut seen = BTreeSet::new();
         self.prompts()
-            .flat_map(|prompt| &prompt.variants)
+            .flat_map(Prompt::templates)
             .flat_map(|template| self.renderings(template, &known))
             .filter(|line| !line.is_empty() && seen.insert(line.clone()))
             .collect()
@@ -261,9 +327,15 @@ impl Flow {
                 .collect();
         }
         let render = |chosen: &BTreeMap<&str, &str>| {
-            template.render(|name| known.get(name).map(String::as_str).or_else(|| chosen.get(name).copied()))
+            template
+                .render(self.tongue(), |name| known.get(name).map(String::as_str).or_else(|| chosen.get(name).copied()))
         };
         all.iter().map(render).collect()
+    }
+
+    /// How its language is spoken.
+    pub(crate) fn tongue(&self) -> Tongue {
+        Tongue::of(&self.language)
     }
 
     /// Every prompt, the fallback's first.
@@ -271,31 +343,50 @@ impl Flow {
         let states = self.states.iter().flat_map(|state| {
             let own = [state.say.as_ref(), state.again.as_ref(), state.ask.as_ref().map(|ask| &ask.template)];
             own.into_iter()
+                .chain([state.brief.as_ref()])
                 .chain(state.steps().map(|step| step.say.as_ref()))
                 .chain([state.no_input.say.as_ref(), state.no_match.say.as_ref()])
         });
         let endings = [&self.fallback, &self.engine_down, &self.too_many_turns, &self.transfer_failed];
-        let globals = self.globals.iter().map(|rule| &rule.step);
+        let globals = self.globals.iter().map(|rule| &rule.step).chain(&self.selling.closing);
+        let needs = self.selling.needs.iter().flat_map(|need| [Some(&need.ask), need.ack.as_ref()]);
+        let objections = self.selling.objections.all.iter().flat_map(|objection| {
+            let steps = [Some(&objection.resolved), objection.exhausted.as_ref()];
+            let said = steps.into_iter().map(|step| step.and_then(|step| step.say.as_ref()));
+            [Some(&objection.rebuttals), objection.follow_up.as_ref()].into_iter().chain(said)
+        });
+        let offers = self.selling.offers.iter().map(|offer| Some(&offer.say));
         endings
             .into_iter()
             .chain(globals)
             .map(|step| step.say.as_ref())
             .chain(states)
+            .chain(needs)
+            .chain(objections)
+            .chain(offers)
             .chain([Some(&self.fillers)])
             .flatten()
     }
 }
 
 impl State {
+    /// It only leads on.
+    pub(crate) fn is_crossroads(&self) -> bool {
+        let offers = self.next.as_ref().is_some_and(|next| next.offer.is_some());
+        !self.routes.is_empty() || self.call.is_some() || offers
+    }
+
     /// All its steps, those of giving up included.
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.answers().chain([&self.no_input.finally, &self.no_match.finally])
+        self.answers().chain([&self.no_input.finally, &self.no_match.finally]).chain(&self.exhausted)
     }
 
     /// The steps that an answer leads to, or that need none.
     pub(crate) fn answers(&self) -> impl Iterator<Item = &Step> {
         let rules = self.rules.iter().map(|rule| &rule.step);
-        rules.chain(self.collect.iter().map(|collect| &collect.step)).chain(self.next.iter())
+        let routes = self.routes.iter().map(|(_, step)| step);
+        let done = self.discover.iter().map(|discover| &discover.done);
+        rules.chain(self.collect.iter().map(|collect| &collect.step)).chain(routes).chain(done).chain(self.next.iter())
     }
 }
 

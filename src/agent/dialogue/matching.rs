@@ -3,88 +3,90 @@
 //! A phrase may stand anywhere in what was said; the one with the most words wins, so "yes but I can't come" is no yes. Of
 //! equals a whole answer wins over a part, then the later one, because people correct themselves ("no, I mean yes").
 
-use super::flow::{Outcome, Rule, Step};
 use super::phrase::{Found, Pattern, Phrase, SlotLists};
 use super::words::words;
 
 /// Words that turn the meaning of what follows.
-const NEGATIONS: [&str; 6] = ["not", "never", "without", "不", "没", "别"];
+const NEGATIONS: [&str; 7] = ["not", "never", "without", "不", "没", "别", "未"];
 
 /// Mandarin endings that make a question of a sentence.
 const ASKING: [&str; 4] = ["吗", "呢", "么", "嘛"];
 
+/// Characters that may stand before and after a Mandarin answer without making another of it.
+const BEFORE: [&str; 12] = ["这", "那", "也", "嗯", "啊", "哦", "我", "就", "是", "真", "还", "都"];
+const AFTER: [&str; 9] = ["了", "吧", "啊", "呀", "哦", "嘛", "的", "啦", "呗"];
+
 /// Words that may be missing, extra or misheard in a phrase of four words or more without changing what it means.
-const LIGHT: [&str; 29] = [
+const LIGHT: [&str; 46] = [
     "a", "an", "the", "is", "are", "am", "was", "be", "i", "it", "we", "you", "to", "of", "in", "on", "at", "do",
-    "does", "will", "would", "and", "so", "just", "really", "then", "please", "quite", "think",
+    "does", "will", "would", "and", "so", "just", "really", "then", "please", "quite", "think", "啊", "吧", "呢", "了",
+    "的", "嘛", "呀", "哦", "那", "就", "也", "都", "我", "你", "您", "请", "先",
 ];
 
 /// Words with which an answer begins.
 const OPENINGS: [&str; 14] =
     ["well", "so", "oh", "okay", "yes", "yeah", "no", "sorry", "hello", "hi", "now", "actually", "thanks", "then"];
 
-/// An answer that was recognised.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Match<'a> {
-    /// What follows.
-    pub rule: &'a Rule,
-    /// The slots that the phrase fills.
-    pub slots: Vec<(String, String)>,
-    /// The words that matched.
-    pub text: String,
+/// Something that may be said, for whoever looks for the best of several.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a, T> {
+    /// Of equals the greater one wins, then the earlier one.
+    pub priority: u8,
+    pub patterns: &'a [Pattern],
+    pub what: T,
 }
 
-/// The answer that fits best: of the state's own and, among equals after those, the global ones.
-pub(crate) fn best<'a>(own: &'a [Rule], globals: &'a [Rule], words: &[String]) -> Option<Match<'a>> {
+/// The best of these patterns where it is found in the words as it is written.
+pub(crate) fn locate(patterns: &[Pattern], words: &[String]) -> Option<Found> {
+    patterns.iter().filter_map(|pattern| find(pattern, words)).max_by_key(|found| rank(found, words))
+}
+
+/// The candidate that fits best.
+pub(crate) fn among<T: Copy>(candidates: &[Candidate<'_, T>], words: &[String]) -> Option<(T, Found)> {
     if words.is_empty() {
         return None;
     }
-    let rules = || own.iter().map(|rule| (true, rule)).chain(globals.iter().map(|rule| (false, rule)));
-    let exact = rules().enumerate().filter_map(|(order, (is_own, rule))| {
-        let found =
-            rule.patterns.iter().filter_map(|pattern| find(pattern, words)).max_by_key(|found| rank(found, words))?;
-        Some(((rank(&found, words), is_own, std::cmp::Reverse(order)), rule, found))
+    let all = || candidates.iter().enumerate();
+    let exact = all().filter_map(|(order, candidate)| {
+        let found = locate(candidate.patterns, words)?;
+        Some(((rank(&found, words), candidate.priority, std::cmp::Reverse(order)), candidate.what, found))
     });
-    let best = exact.max_by_key(|(rank, ..)| *rank).map(|(_, rule, found)| (rule, found));
+    let best = exact.max_by_key(|(rank, ..)| *rank).map(|(_, what, found)| (what, found));
     let nearly = || {
-        rules()
-            .enumerate()
-            .filter_map(|(order, (is_own, rule))| {
-                let found =
-                    rule.patterns.iter().filter_map(|pattern| nearly(pattern, words)).max_by_key(|f| f.fixed)?;
-                Some(((found.fixed, is_own, std::cmp::Reverse(order)), rule, found))
+        all()
+            .filter_map(|(order, candidate)| {
+                let near = candidate.patterns.iter().filter_map(|pattern| nearly(pattern, words));
+                let found = near.max_by_key(|found| found.fixed)?;
+                Some(((found.fixed, candidate.priority, std::cmp::Reverse(order)), candidate.what, found))
             })
             .max_by_key(|(rank, ..)| *rank)
-            .map(|(_, rule, found)| (rule, found))
+            .map(|(_, what, found)| (what, found))
     };
     // A long phrase with one light word misheard says more than a short one, or a star, that is exact.
-    let (rule, found) = match best {
-        Some((rule, found)) if found.fixed >= 3 => (rule, found),
-        Some((rule, found)) => nearly().filter(|(_, near)| near.fixed > found.fixed).unwrap_or((rule, found)),
-        None => nearly()?,
-    };
-    let text = words.get(found.start..found.end).unwrap_or_default().join(" ");
-    Some(Match { rule, slots: found.slots, text })
+    match best {
+        Some((what, found)) if found.fixed >= 3 => Some((what, found)),
+        Some((what, found)) => Some(nearly().filter(|(_, near)| near.fixed > found.fixed).unwrap_or((what, found))),
+        None => nearly(),
+    }
 }
 
 /// Which of `phrases`, written as in a flow, a flow whose state expects each as an answer of its own takes `text` for; none
 /// when it would ask again. For measuring recognisers by what a call does with their words.
 pub fn choose(phrases: &[String], text: &str) -> Option<usize> {
-    let rule = |(line, phrase): (usize, &String)| Rule {
-        patterns: Phrase::parse(phrase, &SlotLists::new()).map_or_else(|_| Vec::new(), |phrase| phrase.patterns),
-        dtmf: None,
-        slot: None,
-        step: Step { say: None, then: Outcome::Stay, disposition: None, line },
-    };
-    let rules: Vec<Rule> = phrases.iter().enumerate().map(rule).collect();
-    best(&rules, &[], &words(text)).map(|found| found.rule.step.line)
+    let parsed: Vec<Vec<Pattern>> = phrases
+        .iter()
+        .map(|phrase| Phrase::parse(phrase, &SlotLists::new()).map_or_else(|_| Vec::new(), |phrase| phrase.patterns))
+        .collect();
+    let candidates: Vec<Candidate<'_, usize>> =
+        parsed.iter().enumerate().map(|(what, patterns)| Candidate { priority: 0, patterns, what }).collect();
+    among(&candidates, &words(text)).map(|(what, _)| what)
 }
 
 /// Whether the words end with a whole expected phrase, to which nothing is expected to be added: after nothing but an
 /// opening ("well, yes"), or so long that it can be nothing else.
-pub(crate) fn is_whole(own: &[Rule], globals: &[Rule], words: &[String]) -> bool {
+pub(crate) fn is_whole<'a>(patterns: impl Iterator<Item = &'a Pattern>, words: &[String]) -> bool {
     let opening = |word: &String| OPENINGS.contains(&word.as_str());
-    own.iter().chain(globals).flat_map(|rule| &rule.patterns).filter(|pattern| !pattern.ends_open()).any(|pattern| {
+    patterns.filter(|pattern| !pattern.ends_open()).any(|pattern| {
         pattern.find(words).is_some_and(|found| {
             let before = words.get(..found.start).unwrap_or_default();
             found.end == words.len() && (found.fixed >= 3 || before.iter().all(opening))
@@ -116,8 +118,13 @@ fn is_stray(plain: &[&str], found: &Found, words: &[String]) -> bool {
     if plain.len() > 2 || !plain.iter().all(|word| han(word)) {
         return plain.len() == 1 && words.len() > 3 && inside;
     }
+    // Particles at its edges add nothing: 这也太贵了吧 is 太贵.
+    let before = words.get(..found.start).unwrap_or_default();
+    let after = words.get(found.end..).unwrap_or_default();
+    let alone = before.iter().all(|word| BEFORE.contains(&word.as_str()))
+        && after.iter().all(|word| AFTER.contains(&word.as_str()));
     let asks = found.end < words.len() && words.last().is_some_and(|last| ASKING.contains(&last.as_str()));
-    asks || words.len() > 3 && (inside || plain.len() == 1)
+    asks || !alone && words.len() > 3 && (inside || plain.len() == 1)
 }
 
 /// The pattern with one light word missing, extra or misheard.
@@ -156,24 +163,26 @@ fn nearly(pattern: &Pattern, words: &[String]) -> Option<Found> {
 mod tests {
     use super::*;
 
-    fn rule(name: &str, phrases: &[&str]) -> Rule {
-        let parse = |phrase: &&str| Phrase::parse(phrase, &SlotLists::new()).unwrap().patterns;
-        Rule {
-            patterns: phrases.iter().flat_map(parse).collect(),
-            dtmf: None,
-            slot: None,
-            step: Step { say: None, then: Outcome::Stay, disposition: Some(name.to_owned()), line: 1 },
-        }
+    fn patterns(phrases: &[&str]) -> Vec<Pattern> {
+        phrases.iter().flat_map(|phrase| Phrase::parse(phrase, &SlotLists::new()).unwrap().patterns).collect()
     }
 
-    fn meaning(text: &str) -> String {
-        let own = [
-            rule("yes", &["yes", "sure", "yes please", "i will be there", "i would like to come", "no problem"]),
-            rule("no", &["no", "no thanks", "i can't come", "i don't think so"]),
+    fn meaning(text: &str) -> &'static str {
+        let all = [
+            (
+                1,
+                "yes",
+                patterns(&["yes", "sure", "yes please", "i will be there", "i would like to come", "no problem"]),
+            ),
+            (1, "no", patterns(&["no", "no thanks", "i can't come", "i don't think so"])),
+            (0, "time", patterns(&["what time is it", "what time", "* start *"])),
+            (0, "parking", patterns(&["* parking *"])),
         ];
-        let globals = [rule("time", &["what time is it", "what time", "* start *"]), rule("parking", &["* parking *"])];
-        let matched = best(&own, &globals, &words(text));
-        matched.map_or("-".to_owned(), |found| found.rule.step.disposition.clone().unwrap_or_default())
+        let candidates: Vec<_> = all
+            .iter()
+            .map(|(priority, what, patterns)| Candidate { priority: *priority, patterns, what: *what })
+            .collect();
+        among(&candidates, &words(text)).map_or("-", |(name, _)| name)
     }
 
     #[test]
@@ -217,15 +226,14 @@ mod tests {
 
     #[test]
     fn a_few_characters_of_a_mandarin_sentence_are_no_answer() {
-        let own = [
-            rule("yes", &["好", "好的", "可以", "要", "没问题"]),
-            rule("no", &["不", "没有", "不要", "不可以", "不感兴趣"]),
-            rule("expensive", &["太贵"]),
+        let all = [
+            ("yes", patterns(&["好", "好的", "可以", "要", "没问题"])),
+            ("no", patterns(&["不", "没有", "不要", "不可以", "不感兴趣"])),
+            ("expensive", patterns(&["太贵"])),
         ];
-        let meaning = |text: &str| {
-            best(&own, &[], &words(text))
-                .map_or("-".to_owned(), |m| m.rule.step.disposition.clone().unwrap_or_default())
-        };
+        let candidates: Vec<_> =
+            all.iter().map(|(what, patterns)| Candidate { priority: 0, patterns, what: *what }).collect();
+        let meaning = |text: &str| among(&candidates, &words(text)).map_or("-", |(what, _)| what);
         for (text, expected) in [
             ("好", "yes"),
             ("嗯 好", "yes"),
@@ -250,12 +258,13 @@ mod tests {
 
     #[test]
     fn a_whole_phrase_ends_a_turn_sooner_than_a_part() {
-        let own = [rule("yes", &["yes", "yes please"]), rule("parking", &["* parking *"]), rule("any", &["*"])];
-        assert!(is_whole(&own, &[], &words("yes please")));
-        assert!(is_whole(&own, &[], &words("oh well yes please")));
-        assert!(!is_whole(&own, &[], &words("yes i")));
-        assert!(!is_whole(&own, &[], &words("is it yes")));
-        assert!(!is_whole(&own, &[], &words("is there parking")), "a star may go on");
-        assert!(!is_whole(&own, &[], &words("")));
+        let own = patterns(&["yes", "yes please", "* parking *", "*"]);
+        let is_whole = |words: &[String]| is_whole(own.iter(), words);
+        assert!(is_whole(&words("yes please")));
+        assert!(is_whole(&words("oh well yes please")));
+        assert!(!is_whole(&words("yes i")));
+        assert!(!is_whole(&words("is it yes")));
+        assert!(!is_whole(&words("is there parking")), "a star may go on");
+        assert!(!is_whole(&words("")));
     }
 }

@@ -3,7 +3,8 @@
 use crate::speech::{ChatMessage, Role};
 use std::collections::VecDeque;
 
-const MAX_TURNS: usize = 16;
+/// Both sides of the fifteen turns that a caller has in a sales call, and some.
+const MAX_TURNS: usize = 32;
 const MAX_CHARS: usize = 400;
 
 /// The conversation so far.

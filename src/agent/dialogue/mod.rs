@@ -1,10 +1,10 @@
 //! What is said: flows, what the caller's words mean in them, prompts, slots, streamed answers, memory.
 
-mod answers;
 mod check;
 mod document;
-mod entry;
 mod flow;
+mod graph;
+mod guard;
 mod matching;
 mod memory;
 mod numbers;
@@ -13,10 +13,13 @@ mod phrase;
 mod policy;
 mod prompt;
 mod response;
+mod selling;
 mod sentence;
+mod spoken;
 mod words;
 
 pub use flow::{Flow, Variable};
+pub use graph::{FlowGraph, GraphState, Way, WayKind};
 pub use matching::choose;
 pub(crate) use memory::Memory;
 pub(crate) use policy::Dialogue;

@@ -137,22 +137,6 @@ pub(crate) fn digits(words: &[String]) -> String {
     out
 }
 
-/// Digits to be read out one by one: "5 5 5" with a pause after every third or fourth.
-pub(crate) fn read_out(text: &str) -> String {
-    const NAMES: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-    let digits: Vec<&str> =
-        text.chars().filter_map(|c| NAMES.get(usize::try_from(c.to_digit(10)?).ok()?).copied()).collect();
-    if digits.is_empty() {
-        return text.to_owned();
-    }
-    // The last group has four digits, the ones before it three: 020 555 0143.
-    let head = digits.len().saturating_sub(4);
-    let (first, last) = digits.split_at(if digits.len() <= 4 { 0 } else { head });
-    let mut groups: Vec<String> = first.chunks(3).map(|group| group.join(" ")).collect();
-    groups.push(last.join(" "));
-    groups.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,13 +161,5 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(digits(&words(text)), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn digits_are_read_out_in_groups() {
-        assert_eq!(read_out("5550143"), "five five five, zero one four three");
-        assert_eq!(read_out("143"), "one four three");
-        assert_eq!(read_out("saturday"), "saturday");
-        assert_eq!(read_out(""), "");
     }
 }

@@ -36,6 +36,26 @@ pub(crate) struct Pattern {
     tokens: Vec<Token>,
 }
 
+/// As a phrase would be written.
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut joined = String::new();
+        for token in &self.tokens {
+            let text = match token {
+                Token::Word(word) => word.clone(),
+                Token::Any => "…".to_owned(),
+                Token::Free { slot } | Token::Listed { slot, .. } => format!("<{slot}>"),
+            };
+            let wide = |c: char| !c.is_ascii();
+            if joined.chars().last().is_some_and(|last| !(wide(last) && text.chars().next().is_some_and(wide))) {
+                joined.push(' ');
+            }
+            joined.push_str(&text);
+        }
+        f.write_str(&joined)
+    }
+}
+
 /// Where and how a pattern was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Found {

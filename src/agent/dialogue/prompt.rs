@@ -1,8 +1,9 @@
 //! Lines with variables, their variants, and what the language model is asked.
 
 use super::flow::Flow;
+use super::guard::Guard;
 use super::memory::Memory;
-use super::numbers::read_out;
+use super::spoken::{Form, Tongue};
 use crate::speech::{ChatMessage, ChatRequest, Role};
 use std::collections::BTreeMap;
 
@@ -12,10 +13,10 @@ const MAX_VALUE_CHARS: usize = 200;
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Piece {
     Text(String),
-    Name { name: String, digits: bool },
+    Name { name: String, form: Form },
 }
 
-/// Text with `{name}` places; `{name:digits}` is read out digit by digit.
+/// Text with `{name}` places; `{name:digits}` is read out digit by digit, and so on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Template {
     pieces: Vec<Piece>,
@@ -33,21 +34,37 @@ impl Template {
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.to_owned()));
             }
-            let (name, digits) = match inside.split_once(':') {
-                Some((name, "digits")) => (name, true),
-                Some(_) => return Err(format!("'{{{inside}}}': the only form after the colon is 'digits'")),
-                None => (inside, false),
+            let (name, form) = match inside.split_once(':') {
+                Some((name, form)) => match Form::named(form) {
+                    Some(form) => (name, form),
+                    None => {
+                        return Err(format!(
+                            "'{{{inside}}}': the forms after the colon are {}",
+                            Form::NAMES.join(", ")
+                        ));
+                    }
+                },
+                None => (inside, Form::AsItLooks),
             };
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
                 return Err(format!("'{{{inside}}}' is no name: use letters, digits, '_' and '-'"));
             }
-            pieces.push(Piece::Name { name: name.to_owned(), digits });
+            pieces.push(Piece::Name { name: name.to_owned(), form });
             rest = after;
         }
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
         }
         Ok(Self { pieces })
+    }
+
+    /// The text with the values put in as they are written: for addresses.
+    pub fn fill<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Name { name, .. } => value(name).unwrap_or_default().to_owned(),
+        };
+        self.pieces.iter().map(piece).collect::<String>().trim().to_owned()
     }
 
     /// The names in it.
@@ -58,15 +75,14 @@ impl Template {
         })
     }
 
-    /// The text with the values put in; what has no value is left out.
-    pub fn render<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> String {
+    /// The text with the values put in as `tongue` speaks them; what has no value is left out.
+    pub fn render<'a>(&self, tongue: Tongue, value: impl Fn(&str) -> Option<&'a str>) -> String {
         let mut out = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Name { name, digits } => {
-                    let value = value(name).unwrap_or_default();
-                    if *digits { out.push_str(&read_out(value)) } else { out.push_str(value) }
+                Piece::Name { name, form } => {
+                    out.push_str(&tongue.speak(*form, value(name).unwrap_or_default()));
                 }
             }
         }
@@ -74,21 +90,62 @@ impl Template {
     }
 }
 
+/// As it was written, but for the forms.
+impl std::fmt::Display for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Name { name, .. } => write!(f, "{{{name}}}"),
+        })
+    }
+}
+
+/// One way to say it, with its variants.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Wording {
+    /// Its name in the record.
+    pub id: String,
+    /// Said only if.
+    pub when: Option<Guard>,
+    /// For everybody else.
+    pub plain: Template,
+    /// For certain audiences.
+    pub audiences: Vec<(&'static str, Template)>,
+}
+
+impl Wording {
+    /// The words for an audience.
+    pub fn template(&self, audience: &str) -> &Template {
+        self.audiences.iter().find(|(name, _)| *name == audience).map_or(&self.plain, |(_, template)| template)
+    }
+}
+
 /// One thing to say, in one or more wordings that take turns.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Prompt {
     /// Number within the flow: each prompt counts its own turns.
     pub id: usize,
     /// Where it stands in the file.
     pub line: usize,
     /// The wordings; at least one.
-    pub variants: Vec<Template>,
+    pub wordings: Vec<Wording>,
 }
 
 impl Prompt {
-    /// The wording for the `turn`-th time, from 0.
-    pub fn variant(&self, turn: usize) -> Option<&Template> {
-        self.variants.get(turn % self.variants.len().max(1))
+    /// The wordings that may be said now, by number: those whose condition holds, where there are any; else those without.
+    pub fn eligible(&self, holds: impl Fn(&Guard) -> bool) -> Vec<usize> {
+        let of = |wanted: &dyn Fn(&Wording) -> bool| -> Vec<usize> {
+            self.wordings.iter().enumerate().filter(|(_, wording)| wanted(wording)).map(|(at, _)| at).collect()
+        };
+        let guarded = of(&|wording| wording.when.as_ref().is_some_and(&holds));
+        if guarded.is_empty() { of(&|wording| wording.when.is_none()) } else { guarded }
+    }
+
+    /// All its texts.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.wordings.iter().flat_map(|wording| {
+            std::iter::once(&wording.plain).chain(wording.audiences.iter().map(|(_, template)| template))
+        })
     }
 }
 
@@ -152,7 +209,7 @@ mod tests {
     use super::*;
 
     fn render(text: &str, name: &str, value: &str) -> String {
-        Template::parse(text).unwrap().render(|asked| (asked == name).then_some(value))
+        Template::parse(text).unwrap().render(Tongue::English, |asked| (asked == name).then_some(value))
     }
 
     #[test]

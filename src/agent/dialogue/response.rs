@@ -34,6 +34,8 @@ pub(crate) struct Response {
     pub lines: Vec<NewLine>,
     pub task: Option<Task>,
     pub end: Option<End>,
+    /// States entered so far.
+    pub hops: usize,
 }
 
 /// What became of a key.

@@ -3,14 +3,14 @@
 use super::heard::{heard, length};
 use crate::agent::TurnConfig;
 use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
-use crate::record::{Speaker, TurnLatency, TurnRecord};
+use crate::record::{Speaker, TurnLatency, TurnNotes, TurnRecord};
 use std::collections::VecDeque;
 
 /// Most lines on their way at a time; more are not taken.
 const MAX_LINES: usize = 24;
 
 /// A line to be said.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct NewLine {
     /// Its words.
     pub text: String,
@@ -18,6 +18,10 @@ pub(crate) struct NewLine {
     pub interruptible: bool,
     /// It puts the state's question.
     pub question: bool,
+    /// The state whose disclosure it is.
+    pub discloses: Option<usize>,
+    /// For the record.
+    pub notes: Box<TurnNotes>,
 }
 
 /// A line on its way.
@@ -75,6 +79,7 @@ impl Line {
             confidence: None,
             dtmf: String::new(),
             latency: self.latency,
+            notes: self.what.notes,
         })
     }
 }
@@ -287,7 +292,7 @@ mod tests {
     }
 
     fn line(text: &str) -> NewLine {
-        NewLine { text: text.to_owned(), interruptible: true, question: false }
+        NewLine { text: text.to_owned(), interruptible: true, ..NewLine::default() }
     }
 
     #[test]

@@ -28,6 +28,7 @@ fn record(turns: Vec<TurnRecord>, events: Vec<(u64, Stage)>) -> CallRecord {
         slots: Default::default(),
         turns,
         timeline,
+        sales: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },
         recording: None,
@@ -47,6 +48,7 @@ fn turn(speaker: Speaker, text: &str, began: u64, ended: u64) -> TurnRecord {
         interrupted: false,
         dtmf: String::new(),
         latency: None,
+        notes: Default::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Digits and keys: entries that come one by one.
 
-use super::policy::Dialogue;
-use super::response::{Keys, Response};
+use super::Dialogue;
+use crate::agent::dialogue::response::{Keys, Response};
 use std::sync::Arc;
 
 /// Most keys kept of one entry.

@@ -1,21 +1,32 @@
 //! Where the conversation stands and what is said next. Knows nothing of sound and time.
 
-use super::flow::{Flow, Outcome, Retry, Rule, State, Step};
-use super::matching::{best, is_whole};
+mod acting;
+mod course;
+mod disclosing;
+mod discovering;
+mod entry;
+mod meaning;
+mod moving;
+mod objecting;
+mod offering;
+mod saying;
+
+use super::flow::{Flow, Retry, Rule, State, Step};
+use super::matching::is_whole;
 use super::numbers::digits;
-use super::prompt::{Prompt, value};
-use super::response::{End, Response, Task};
+use super::phrase::Pattern;
+use super::prompt::value;
+use super::response::{End, Response};
 use super::words::{ends_open, words};
-use crate::agent::AgentEvent;
 use crate::agent::bounded::bounded;
 use crate::agent::turn::{NewLine, Progress};
-use crate::record::EndReason;
+use crate::agent::{AgentEvent, AgentPlan};
+use crate::record::{EndReason, ObjectionOutcome, TurnNotes};
 use crate::speech::{AnswerKind, Expectation};
-use std::collections::{BTreeMap, BTreeSet};
+use course::{Course, Given};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Most states that are passed through in one go.
-const MAX_HOPS: usize = 32;
 /// Most silences in a row, whatever the flow says.
 const MAX_SILENCES: u32 = 24;
 /// Most bytes of a slot's value.
@@ -29,8 +40,9 @@ pub(crate) struct Dialogue {
     slots: BTreeMap<String, String>,
     disposition: Option<String>,
     min_confidence: f32,
+    given: Given,
+    course: Course,
     pub(super) state: usize,
-    visited: BTreeSet<usize>,
     /// The state's question was put: the caller has heard at least its beginning.
     asked: bool,
     /// How often each prompt was said.
@@ -46,7 +58,8 @@ pub(crate) struct Dialogue {
 
 impl Dialogue {
     /// A conversation that has not begun. `min_confidence` applies where the flow has none.
-    pub fn new(flow: Arc<Flow>, variables: BTreeMap<String, String>, min_confidence: f32) -> Self {
+    pub fn new(flow: Arc<Flow>, plan: AgentPlan, min_confidence: f32) -> Self {
+        let AgentPlan { variables, intents, seed, prefer } = plan;
         let mut values = flow.values(&variables, |_| None);
         for (name, given) in variables {
             values.entry(name).or_insert_with(|| value(&given));
@@ -57,7 +70,8 @@ impl Dialogue {
             variables: values,
             slots: BTreeMap::new(),
             disposition: None,
-            visited: BTreeSet::new(),
+            given: Given { intents, seed, prefer: Arc::new(prefer) },
+            course: Course::default(),
             asked: false,
             said: BTreeMap::new(),
             last_said: Vec::new(),
@@ -106,7 +120,11 @@ impl Dialogue {
 
     /// The kind of answer asked for.
     pub fn kind(&self) -> AnswerKind {
-        self.at().map_or(AnswerKind::Open, State::kind)
+        if self.course.open.as_ref().is_some_and(|open| open.followed_up) {
+            return AnswerKind::YesNo;
+        }
+        let asking = self.course.asking.and_then(|at| self.flow.selling.needs.get(at));
+        asking.map_or(self.at().map_or(AnswerKind::Open, State::kind), |need| need.kind)
     }
 
     /// The state's own end-of-turn wait.
@@ -166,7 +184,7 @@ impl Dialogue {
         if heard.is_empty() {
             return if text.trim().is_empty() { Progress::Nothing } else { Progress::Incomplete };
         }
-        if is_whole(self.own_rules(), &self.flow.globals, &heard) {
+        if is_whole(self.patterns(), &heard) {
             Progress::Expected
         } else if ends_open(text) {
             Progress::Incomplete
@@ -177,7 +195,24 @@ impl Dialogue {
 
     /// What is said before the question was put cannot be its answer; only what may be said at any time counts.
     fn own_rules(&self) -> &[Rule] {
-        match self.at() {
+        self.own_rules_of(&self.flow)
+    }
+
+    /// Everything that may be said now.
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let selling = &self.flow.selling;
+        let sells = self.at().is_some_and(|state| state.selling);
+        let objections = selling.objections.all.iter().filter(move |_| sells).flat_map(|objection| &objection.patterns);
+        let follows_up = self.follows_up();
+        let both = selling.objections.yes.iter().chain(&selling.objections.no).filter(move |_| follows_up);
+        let need = self.course.asking.and_then(|at| selling.needs.get(at));
+        let need = need.into_iter().flat_map(|need| need.heard.iter().chain(&need.answers)).map(|(pattern, _)| pattern);
+        let rules = self.own_rules().iter().chain(&self.flow.globals).flat_map(|rule| &rule.patterns);
+        rules.chain(objections).chain(both).chain(need)
+    }
+
+    fn own_rules_of<'a>(&self, flow: &'a Flow) -> &'a [Rule] {
+        match flow.states.get(self.state) {
             Some(state) if self.asked => &state.rules,
             _ => &[],
         }
@@ -192,7 +227,7 @@ impl Dialogue {
     pub fn understands(&self, text: &str, confidence: f32) -> bool {
         let Some(heard) = self.is_spoken(text, confidence) else { return false };
         let collects = self.asked && self.at().is_some_and(|state| state.collect.is_some());
-        collects && !digits(&heard).is_empty() || best(self.own_rules(), &self.flow.globals, &heard).is_some()
+        collects && !digits(&heard).is_empty() || self.meaning(text, &heard, self.reading(text).as_ref()).is_some()
     }
 
     /// The call is up.
@@ -218,17 +253,29 @@ impl Dialogue {
                 return if self.entry.len() < collect.min { Response::default() } else { self.entry_over() };
             }
         }
-        let flow = Arc::clone(&self.flow);
-        let own: &[Rule] = match flow.states.get(self.state) {
-            Some(state) if self.asked => &state.rules,
-            _ => &[],
+        let reading = self.reading(text);
+        let meaning = self.meaning(text, &heard, reading.as_ref());
+        let mut notes = TurnNotes {
+            intent: reading.as_ref().map(|reading| reading.path()),
+            intent_confidence: reading.as_ref().map(|reading| reading.confidence),
+            ..TurnNotes::default()
         };
-        let Some(found) = best(own, &flow.globals, &heard) else { return self.no_match() };
+        let Some(meaning) = meaning else {
+            let mut response = self.no_match();
+            if notes != TurnNotes::default() {
+                response.events.insert(0, AgentEvent::Understood(Box::new(notes)));
+            }
+            self.close_down(&mut response);
+            return self.done(response);
+        };
+        notes.signal = meaning.signal;
+        notes.objection = self.raised(meaning.what);
         let mut response = Response::default();
-        for (slot, value) in found.slots {
-            self.fill(slot, value, &mut response);
+        if notes != TurnNotes::default() {
+            response.events.push(AgentEvent::Understood(Box::new(notes)));
         }
-        self.follow(found.rule, &found.text, &mut response);
+        self.act(meaning, &mut response);
+        self.close_down(&mut response);
         self.done(response)
     }
 
@@ -264,11 +311,18 @@ impl Dialogue {
     fn retry(&mut self, retry: Option<Retry>, count: u32) -> Response {
         let mut response = Response::default();
         match retry {
+            Some(_) if self.worn_out() => self.give_up_state(&mut response),
             Some(retry) if count <= retry.max => match &retry.say {
                 Some(say) => {
                     // In order for every state: the second wording is for the second time.
+                    self.disclose_first(&mut response);
                     if let Some(text) = self.render(say, count as usize - 1) {
-                        response.lines.push(NewLine { text, interruptible: true, question: true });
+                        response.lines.push(NewLine {
+                            text,
+                            interruptible: true,
+                            question: true,
+                            ..NewLine::default()
+                        });
                     }
                 }
                 None => self.ask_again(&mut response),
@@ -318,6 +372,9 @@ impl Dialogue {
         if let Some(next) = self.at().and_then(|state| state.next.clone()) {
             self.step(&next, &mut response);
         }
+        if self.course.close_next {
+            self.close_down(&mut response);
+        }
         let said = std::mem::take(&mut self.last_said);
         let response = self.done(response);
         if self.last_said.is_empty() {
@@ -338,129 +395,10 @@ impl Dialogue {
         response.events.push(AgentEvent::Slot { name, value });
     }
 
-    pub(super) fn follow(&mut self, rule: &Rule, text: &str, response: &mut Response) {
-        self.progressed();
-        if let Some((slot, value)) = &rule.slot {
-            self.fill(slot.clone(), value.clone().unwrap_or_else(|| text.to_owned()), response);
+    pub(super) fn done(&mut self, mut response: Response) -> Response {
+        if response.end.is_some() {
+            self.settle(ObjectionOutcome::Ended, &mut response);
         }
-        self.step(&rule.step, response);
-    }
-
-    pub(super) fn step(&mut self, step: &Step, response: &mut Response) {
-        if let Some(disposition) = &step.disposition {
-            self.disposition = Some(disposition.clone());
-            response.events.push(AgentEvent::Disposition(disposition.clone()));
-        }
-        if let Some(text) = step.say.as_ref().and_then(|say| self.next_variant(say)) {
-            response.lines.push(NewLine { text, interruptible: true, question: false });
-        }
-        match &step.then {
-            Outcome::Stay => {}
-            Outcome::AskAgain => self.ask_again(response),
-            Outcome::Repeat => {
-                let question = self.asked;
-                response.lines.extend(self.last_said.iter().map(|text| NewLine {
-                    text: text.clone(),
-                    interruptible: true,
-                    question,
-                }));
-                if response.lines.is_empty() {
-                    self.ask_again(response);
-                }
-            }
-            Outcome::Goto(state) => self.enter(*state, response),
-            Outcome::Transfer(target) => {
-                let target = target.render(|name| self.variables.get(name).map(String::as_str));
-                response.end = Some(if target.is_empty() {
-                    End::HangUp(EndReason::Failed { why: "the transfer has no target".to_owned() })
-                } else {
-                    End::Transfer { target }
-                });
-            }
-            Outcome::HangUp => response.end = Some(End::HangUp(EndReason::Completed)),
-        }
-    }
-
-    fn enter(&mut self, target: usize, response: &mut Response) {
-        let flow = Arc::clone(&self.flow);
-        let mut target = target;
-        for _ in 0..MAX_HOPS {
-            let Some(state) = flow.states.get(target) else { return };
-            self.state = target;
-            self.progressed();
-            self.asked = true;
-            response.events.push(AgentEvent::State { state: state.name.clone() });
-            let again = !self.visited.insert(target);
-            let say = state.again.as_ref().filter(|_| again).or(state.say.as_ref());
-            if let Some(text) = say.and_then(|say| self.next_variant(say)) {
-                response.lines.push(NewLine {
-                    text,
-                    interruptible: state.interruptible,
-                    question: state.next.is_none(),
-                });
-                self.asked = false;
-            }
-            if let Some(ask) = &state.ask {
-                self.asked = true;
-                let text = ask.task.render(|name| self.known(name));
-                let template = self.next_variant(&ask.template).unwrap_or_default();
-                response.task = Some(Task { text, template, interruptible: state.interruptible });
-                break;
-            }
-            let Some(next) = &state.next else { break };
-            match &next.then {
-                Outcome::Goto(state) => {
-                    if let Some(disposition) = &next.disposition {
-                        self.disposition = Some(disposition.clone());
-                        response.events.push(AgentEvent::Disposition(disposition.clone()));
-                    }
-                    target = *state;
-                }
-                _ => {
-                    self.step(next, response);
-                    break;
-                }
-            }
-        }
-        response.expect = self.expectation().cloned();
-    }
-
-    fn ask_again(&mut self, response: &mut Response) {
-        let Some(state) = self.flow.states.get(self.state) else { return };
-        // A state that goes on by itself asks nothing: it goes on.
-        if let Some(next) = state.next.clone() {
-            if response.lines.is_empty()
-                && let Some(text) = state.say.clone().and_then(|say| self.next_variant(&say))
-            {
-                response.lines.push(NewLine { text, interruptible: true, question: false });
-            }
-            return self.step(&next, response);
-        }
-        // Before it was put, the whole question is put.
-        let again = state.again.clone().filter(|_| self.asked);
-        let (interruptible, say) = (state.interruptible, again.or_else(|| state.say.clone()));
-        if let Some(text) = say.and_then(|say| self.next_variant(&say)) {
-            response.lines.push(NewLine { text, interruptible, question: true });
-        }
-    }
-
-    fn known(&self, name: &str) -> Option<&str> {
-        self.slots.get(name).or_else(|| self.variables.get(name)).map(String::as_str)
-    }
-
-    fn render(&self, prompt: &Prompt, turn: usize) -> Option<String> {
-        let text = prompt.variant(turn)?.render(|name| self.known(name));
-        (!text.is_empty()).then_some(text)
-    }
-
-    fn next_variant(&mut self, prompt: &Prompt) -> Option<String> {
-        let turn = self.said.entry(prompt.id).or_insert(0);
-        let text = *turn;
-        *turn += 1;
-        self.render(prompt, text)
-    }
-
-    pub(super) fn done(&mut self, response: Response) -> Response {
         if !response.lines.is_empty() {
             self.last_said = response.lines.iter().map(|line| line.text.clone()).collect();
         } else if response.task.is_some() {

@@ -1,48 +1,36 @@
 //! The shape of a flow file: what `docs/flows.md` describes, with the place of whatever a finding may be about.
 
+mod lines;
+mod sales;
+
+pub(super) use lines::{LineTable, Names, Texts};
+pub(super) use sales::{NeedDoc, ObjectionDoc, ObjectionsDoc, OfferDoc, SignalsDoc};
+
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
-
-/// One text or a list of them.
-#[derive(Clone, Debug)]
-pub(super) struct Texts(pub Vec<String>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Texts;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, or a list of texts that take turns")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Texts, E> {
-                Ok(Texts(vec![text.to_owned()]))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    texts.push(text);
-                }
-                Ok(Texts(texts))
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
-    }
-}
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FlowDoc {
     pub name: Option<String>,
     pub language: Option<String>,
+    pub version: Option<u32>,
+    pub industry: Option<Spanned<String>>,
+    pub scene: Option<Spanned<String>>,
+    #[serde(default)]
+    pub include: Vec<Spanned<String>>,
     pub voice: Option<String>,
     pub start: Option<Spanned<String>>,
     pub max_turns: Option<Spanned<u32>>,
+    pub close_from: Option<Spanned<u32>>,
+    pub max_attempts: Option<Spanned<u32>>,
+    pub max_digressions: Option<Spanned<u32>>,
     pub min_confidence: Option<Spanned<f32>>,
+    pub min_intent: Option<Spanned<f32>>,
     #[serde(default)]
     pub variables: BTreeMap<Spanned<String>, VariableDoc>,
     #[serde(default)]
@@ -58,6 +46,17 @@ pub(super) struct FlowDoc {
     pub no_match: Option<Spanned<RetryDoc>>,
     #[serde(default)]
     pub global: Vec<Spanned<RuleDoc>>,
+    #[serde(default)]
+    pub interrupt: BTreeMap<Spanned<String>, Spanned<RuleDoc>>,
+    pub closing: Option<Spanned<StepDoc>>,
+    #[serde(default)]
+    pub need: BTreeMap<Spanned<String>, NeedDoc>,
+    pub objections: Option<Spanned<ObjectionsDoc>>,
+    #[serde(default)]
+    pub objection: BTreeMap<Spanned<String>, ObjectionDoc>,
+    pub signals: Option<Spanned<SignalsDoc>>,
+    #[serde(default)]
+    pub offers: BTreeMap<Spanned<String>, OfferDoc>,
     #[serde(default)]
     pub state: BTreeMap<Spanned<String>, StateDoc>,
 }
@@ -131,6 +130,31 @@ pub(super) struct StepDoc {
     #[serde(default)]
     pub repeat: bool,
     pub disposition: Option<String>,
+    pub call: Option<Spanned<String>>,
+    #[serde(default, rename = "return")]
+    pub returns: bool,
+    #[serde(default)]
+    pub set: BTreeMap<String, Spanned<String>>,
+    pub offer: Option<Spanned<String>>,
+}
+
+/// A way out of a state that is looked at on entering it.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteDoc {
+    pub when: Spanned<String>,
+    pub say: Option<Spanned<Texts>>,
+    pub goto: Option<Spanned<String>>,
+    pub transfer: Option<Spanned<String>>,
+    #[serde(default)]
+    pub hang_up: bool,
+    pub disposition: Option<String>,
+    pub call: Option<Spanned<String>>,
+    #[serde(default, rename = "return")]
+    pub returns: bool,
+    #[serde(default)]
+    pub set: BTreeMap<String, Spanned<String>>,
+    pub offer: Option<Spanned<String>>,
 }
 
 /// An answer of the caller and what follows.
@@ -152,6 +176,16 @@ pub(super) struct RuleDoc {
     #[serde(default)]
     pub repeat: bool,
     pub disposition: Option<String>,
+    pub call: Option<Spanned<String>>,
+    #[serde(default, rename = "return")]
+    pub returns: bool,
+    #[serde(default)]
+    pub set: BTreeMap<String, Spanned<String>>,
+    pub offer: Option<Spanned<String>>,
+    pub intent: Option<Names>,
+    pub objection: Option<Names>,
+    pub when: Option<Spanned<String>>,
+    pub accepts: Option<Spanned<String>>,
 }
 
 /// Digits to be collected, spoken or pressed.
@@ -169,6 +203,12 @@ pub(super) struct CollectDoc {
     #[serde(default)]
     pub hang_up: bool,
     pub disposition: Option<String>,
+    pub call: Option<Spanned<String>>,
+    #[serde(default, rename = "return")]
+    pub returns: bool,
+    #[serde(default)]
+    pub set: BTreeMap<String, Spanned<String>>,
+    pub offer: Option<Spanned<String>>,
 }
 
 /// A state of the conversation.
@@ -192,4 +232,24 @@ pub(super) struct StateDoc {
     #[serde(default)]
     pub hang_up: bool,
     pub disposition: Option<String>,
+    pub call: Option<Spanned<String>>,
+    #[serde(default, rename = "return")]
+    pub returns: bool,
+    #[serde(default)]
+    pub set: BTreeMap<String, Spanned<String>>,
+    pub offer: Option<Spanned<String>>,
+    pub kind: Option<Spanned<String>>,
+    pub selling: Option<bool>,
+    pub goal: Option<String>,
+    pub scene: Option<Spanned<String>>,
+    pub max_attempts: Option<Spanned<u32>>,
+    pub exhausted: Option<Spanned<StepDoc>>,
+    #[serde(default)]
+    pub route: Vec<Spanned<RouteDoc>>,
+    pub discover: Option<Names>,
+    pub enough: Option<Spanned<u32>>,
+    pub max_questions: Option<Spanned<u32>>,
+    pub cost: Option<Spanned<f64>>,
+    pub discloses: Option<Names>,
+    pub brief: Option<Spanned<Texts>>,
 }

@@ -1,20 +1,26 @@
 //! The static check: that the conversation can be held to its end.
 
+mod names;
+mod sales;
+
 use super::flow::{Flow, Outcome, Rule, State, Step};
 use crate::agent::{FlowFinding, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything that is wrong with the conversation, or looks like a slip.
-pub(super) fn check(flow: &Flow) -> Vec<FlowFinding> {
-    let mut findings = Findings { file: &flow.file, all: Vec::new() };
+/// Everything that is wrong with the conversation, or looks like a slip. `own` tells lines of the flow's own file from those of
+/// included ones, which may hold more than the flow needs. Findings have no file yet: their lines tell it.
+pub(super) fn check(flow: &Flow, own: &dyn Fn(usize) -> bool) -> Vec<FlowFinding> {
+    let mut findings = Findings { own, all: Vec::new() };
     reachable(flow, &mut findings);
     ends(flow, &mut findings);
     loops(flow, &mut findings);
-    names(flow, &mut findings);
+    returns(flow, &mut findings);
+    names::check(flow, &mut findings);
+    sales::check(flow, &mut findings);
     rules(&flow.globals, false, "among the global answers", &mut findings);
     for state in &flow.states {
         rules(&state.rules, state.collect.is_some(), &format!("in state '{}'", state.name), &mut findings);
-        if state.say.is_none() && state.ask.is_none() && state.next.is_some() {
+        if state.say.is_none() && state.ask.is_none() && state.next.is_some() && !state.is_crossroads() {
             findings.warning(state.line, format!("state '{}' says nothing: is 'say' missing?", state.name));
         }
     }
@@ -22,13 +28,13 @@ pub(super) fn check(flow: &Flow) -> Vec<FlowFinding> {
 }
 
 struct Findings<'a> {
-    file: &'a str,
+    own: &'a dyn Fn(usize) -> bool,
     all: Vec<FlowFinding>,
 }
 
 impl Findings<'_> {
     fn add(&mut self, line: usize, severity: Severity, what: String) {
-        self.all.push(FlowFinding { file: self.file.to_owned(), line, severity, what });
+        self.all.push(FlowFinding { file: String::new(), line, severity, what });
     }
     fn error(&mut self, line: usize, what: String) {
         self.add(line, Severity::Error, what);
@@ -39,25 +45,61 @@ impl Findings<'_> {
 }
 
 fn target(step: &Step) -> Option<usize> {
-    if let Outcome::Goto(state) = step.then { Some(state) } else { None }
+    if let Outcome::Goto(state) | Outcome::Call(state) = step.then { Some(state) } else { None }
+}
+
+/// The steps that belong to no state.
+fn common(flow: &Flow) -> impl Iterator<Item = &Step> {
+    let objections = flow.selling.objections.all.iter();
+    let objections = objections.flat_map(|objection| std::iter::once(&objection.resolved).chain(&objection.exhausted));
+    flow.globals.iter().map(|rule| &rule.step).chain(&flow.selling.closing).chain(objections)
+}
+
+/// Where a state leads to.
+fn targets(state: &State) -> impl Iterator<Item = usize> {
+    state.steps().filter_map(target).chain(state.call)
 }
 
 fn reachable(flow: &Flow, findings: &mut Findings<'_>) {
     let mut open = vec![flow.start];
-    open.extend(flow.globals.iter().filter_map(|rule| target(&rule.step)));
+    open.extend(common(flow).filter_map(target));
+    open.extend(flow.selling.offers.iter().filter_map(|offer| offer.goto));
     let mut seen = BTreeSet::new();
     while let Some(at) = open.pop() {
         if seen.insert(at)
             && let Some(state) = flow.states.get(at)
         {
-            open.extend(state.steps().filter_map(target));
+            open.extend(targets(state));
         }
     }
     for (at, state) in flow.states.iter().enumerate() {
-        if !seen.contains(&at) {
+        if !seen.contains(&at) && (findings.own)(state.line) {
             let what = format!("state '{}' cannot be reached: add a goto to it, or drop it", state.name);
             findings.error(state.line, what);
         }
+    }
+}
+
+/// Nobody may return who was not called.
+fn returns(flow: &Flow, findings: &mut Findings<'_>) {
+    let goto = |step: &Step| if let Outcome::Goto(state) = step.then { Some(state) } else { None };
+    let mut open = vec![flow.start];
+    open.extend(common(flow).filter_map(goto));
+    open.extend(flow.selling.offers.iter().filter_map(|offer| offer.goto));
+    let mut seen = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        let Some(state) = flow.states.get(at).filter(|_| seen.insert(at)) else { continue };
+        open.extend(state.steps().filter_map(goto));
+        if let Some(step) = state.steps().find(|step| step.then == Outcome::Return) {
+            let what = format!("state '{}' returns, but is reached by 'goto': reach it by 'call'", state.name);
+            findings.error(step.line, what);
+        }
+    }
+    for step in common(flow).filter(|step| step.then == Outcome::Return) {
+        findings.error(
+            step.line,
+            "'return' where nobody was called: use it in a state that is reached by 'call'".to_owned(),
+        );
     }
 }
 
@@ -68,11 +110,13 @@ fn ends(flow: &Flow, findings: &mut Findings<'_>) {
         let before = ending.len();
         for (at, state) in flow.states.iter().enumerate() {
             let leads_out = |step: &Step| match &step.then {
-                Outcome::HangUp | Outcome::Transfer(_) => true,
-                Outcome::Goto(next) => ending.contains(next),
+                Outcome::HangUp | Outcome::Transfer(_) | Outcome::Return => true,
+                Outcome::Goto(next) | Outcome::Call(next) => ending.contains(next),
                 Outcome::Stay | Outcome::AskAgain | Outcome::Repeat => false,
             };
-            if state.answers().any(leads_out) {
+            let offers =
+                state.selling && flow.selling.offers.iter().any(|o| o.goto.is_some_and(|at| ending.contains(&at)));
+            if state.answers().any(leads_out) || offers {
                 ending.insert(at);
             }
         }
@@ -105,67 +149,6 @@ fn loops(flow: &Flow, findings: &mut Findings<'_>) {
                 break;
             }
             at = at.and_then(|at| flow.states.get(at)).and_then(next);
-        }
-    }
-}
-
-/// Names in lines and targets must be variables or slots.
-fn names(flow: &Flow, findings: &mut Findings<'_>) {
-    let mut known: BTreeSet<&str> = flow.variables.iter().map(|variable| variable.name.as_str()).collect();
-    let all_rules = || flow.globals.iter().chain(flow.states.iter().flat_map(|state| &state.rules));
-    known.extend(all_rules().flat_map(|rule| &rule.patterns).flat_map(|pattern| pattern.slots()));
-    known.extend(all_rules().filter_map(|rule| rule.slot.as_ref()).map(|(slot, _)| slot.as_str()));
-    known.extend(flow.states.iter().filter_map(|state| state.collect.as_ref()).map(|collect| collect.slot.as_str()));
-    let from_outside: BTreeSet<&str> = flow
-        .variables
-        .iter()
-        .filter(|variable| variable.header.is_some())
-        .map(|variable| variable.name.as_str())
-        .collect();
-
-    let mut used: BTreeSet<&str> = BTreeSet::new();
-    let mut unknown: BTreeMap<(usize, &str), ()> = BTreeMap::new();
-    for prompt in flow.prompts() {
-        for name in prompt.variants.iter().flat_map(|template| template.names()) {
-            used.insert(name);
-            if !known.contains(name) {
-                unknown.insert((prompt.line, name), ());
-            }
-        }
-    }
-    for state in &flow.states {
-        for name in state.ask.iter().flat_map(|ask| ask.task.names()) {
-            used.insert(name);
-            if !known.contains(name) {
-                unknown.insert((state.line, name), ());
-            }
-        }
-    }
-    let endings = [&flow.fallback, &flow.engine_down, &flow.too_many_turns];
-    let steps = flow.globals.iter().map(|rule| &rule.step).chain(flow.states.iter().flat_map(State::steps));
-    for step in endings.into_iter().chain(steps) {
-        let Outcome::Transfer(target) = &step.then else { continue };
-        for name in target.names() {
-            used.insert(name);
-            if from_outside.contains(name) || known.contains(name) && !flow.variables.iter().any(|v| v.name == name) {
-                findings.error(
-                    step.line,
-                    format!("the caller could choose who is called: '{{{name}}}' in 'transfer' comes from outside; write the target itself, or a variable without 'header'"),
-                );
-            } else if !known.contains(name) {
-                unknown.insert((step.line, name), ());
-            }
-        }
-    }
-    for (line, name) in unknown.into_keys() {
-        let what = format!(
-            "'{{{name}}}' is neither a variable nor a slot: declare it under [variables], or let an answer fill it"
-        );
-        findings.error(line, what);
-    }
-    for variable in &flow.variables {
-        if !used.contains(variable.name.as_str()) && !flow.states.iter().any(|state| state.ask.is_some()) {
-            findings.warning(variable.line, format!("no line uses the variable '{}'", variable.name));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The answers of a flow file: phrases, keys, digits.
 
-use super::document::{CollectDoc, RuleDoc};
-use super::flow::{Collect, Outcome, Rule};
-use super::parse::{Reader, StepKeys};
-use super::phrase::{Pattern, Phrase};
+use super::reader::{Reader, StepKeys};
+use crate::agent::dialogue::document::{CollectDoc, Names, RuleDoc};
+use crate::agent::dialogue::flow::{Collect, Outcome, Rule};
+use crate::agent::dialogue::phrase::{Pattern, Phrase};
+use crate::nlu::Action;
 use toml::Spanned;
 
 const KEYS: &str = "0123456789*#ABCD";
@@ -16,8 +17,11 @@ impl Reader {
         for phrase in &doc.phrases {
             self.phrase(phrase, &mut patterns, spoken, true);
         }
-        if doc.phrases.is_empty() && doc.dtmf.is_none() {
-            self.error(line, "an answer needs 'phrases' or 'dtmf'");
+        let intents = self.intents(doc.intent);
+        let objections: Vec<usize> =
+            doc.objection.map(|names| names.0).unwrap_or_default().iter().filter_map(|n| self.objection(n)).collect();
+        if doc.phrases.is_empty() && doc.dtmf.is_none() && intents.is_empty() && objections.is_empty() {
+            self.error(line, "an answer needs 'phrases' or 'dtmf', 'intent' or 'objection'");
         }
         let dtmf = doc.dtmf.map(|keys| {
             let at = self.line(keys.span());
@@ -37,10 +41,54 @@ impl Reader {
             hang_up: doc.hang_up,
             stay: doc.stay,
             repeat: doc.repeat,
+            call: doc.call,
+            returns: doc.returns,
+            set: doc.set,
+            offer: doc.offer,
             disposition: doc.disposition,
         };
         let step = self.step(keys, line, Outcome::AskAgain);
-        Rule { patterns, dtmf, slot: doc.slot.map(|slot| (slot.into_inner(), doc.value)), step }
+        Rule {
+            patterns,
+            dtmf,
+            slot: doc.slot.map(|slot| (slot.into_inner(), doc.value)),
+            intents,
+            objections,
+            when: self.guard(doc.when),
+            accepts: doc.accepts.and_then(|offer| self.offer(&offer)),
+            interrupt: false,
+            step,
+        }
+    }
+
+    fn objection(&mut self, name: &Spanned<String>) -> Option<usize> {
+        let known = std::mem::take(&mut self.objections);
+        let found = self.named("objection", &known, name);
+        self.objections = known;
+        found
+    }
+
+    /// The classifier's actions that are named here.
+    pub(super) fn intents(&mut self, names: Option<Names>) -> Vec<String> {
+        let names = names.map(|names| names.0).unwrap_or_default();
+        for name in &names {
+            if Action::from_id(name.get_ref()).is_none() {
+                let line = self.line(name.span());
+                let known: Vec<&str> = Action::all().map(Action::id).collect();
+                let what = format!("there is no intent '{}': choose of {}", name.get_ref(), known.join(" "));
+                self.error(line, what);
+            }
+        }
+        names.into_iter().map(Spanned::into_inner).collect()
+    }
+
+    /// A list of phrases and what the recogniser is to hear for them.
+    pub(super) fn patterns(&mut self, phrases: &[Spanned<String>], spoken: &mut Vec<String>) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        for phrase in phrases {
+            self.phrase(phrase, &mut patterns, spoken, true);
+        }
+        patterns
     }
 
     fn phrase(
@@ -102,6 +150,10 @@ impl Reader {
             goto: doc.goto,
             transfer: doc.transfer,
             hang_up: doc.hang_up,
+            call: doc.call,
+            returns: doc.returns,
+            set: doc.set,
+            offer: doc.offer,
             disposition: doc.disposition,
             ..StepKeys::default()
         };

@@ -1,0 +1,77 @@
+//! What is to be found out, and which question comes next: that whose answer is worth most.
+//!
+//! For an open need *s* that was asked *a* times, an answer comes with probability `answer·½^a`. It is worth `value` of *s* and, by
+//! the chance that it tells other open needs too, a share of theirs. The price of the *k*-th question of a state is
+//! `cost·(1 + (k−1)/4)`: the caller's patience. The question with the greatest gain is put while it is worth its price.
+
+use super::Dialogue;
+use super::course::Course;
+use crate::agent::dialogue::flow::State;
+use crate::agent::dialogue::response::Response;
+use crate::agent::dialogue::selling::{Discover, Need};
+use crate::agent::turn::NewLine;
+use std::sync::Arc;
+
+/// What the price of a question grows by with each, as a share of the first one's.
+const IMPATIENCE: f64 = 0.25;
+
+impl Dialogue {
+    fn is_open(&self, need: &Need) -> bool {
+        self.known(&need.slot).is_none_or(str::is_empty)
+    }
+
+    /// What the answer to the question for this need can be expected to be worth.
+    fn gain(&self, at: usize, need: &Need) -> f64 {
+        let asked = Course::count(&self.course.asked, at);
+        let chance = need.answer * 0.5_f64.powi(i32::try_from(asked.min(30)).unwrap_or(30));
+        let others = need.tells.iter().filter_map(|(other, chance)| {
+            let other = self.flow.selling.needs.get(*other).filter(|other| self.is_open(other))?;
+            Some(chance * other.value)
+        });
+        chance * (need.value + others.sum::<f64>())
+    }
+
+    /// The need that is to be asked for next, if any is worth it.
+    pub(super) fn next_need(&self, discover: &Discover) -> Option<usize> {
+        let needs = &self.flow.selling.needs;
+        let all = || discover.needs.iter().filter_map(|at| Some((*at, needs.get(*at)?)));
+        let known = all().filter(|(_, need)| !self.is_open(need)).count();
+        let asked = Course::count(&self.course.questions, self.state);
+        if known >= discover.enough || asked >= discover.max_questions {
+            return None;
+        }
+        let price = discover.cost * (1.0 + f64::from(asked) * IMPATIENCE);
+        let mut best: Option<(usize, f64)> = None;
+        for (at, need) in all().filter(|(_, need)| self.is_open(need)) {
+            let gain = self.gain(at, need);
+            let may = need.when.as_ref().is_none_or(|guard| self.holds(guard));
+            if may && gain > price && best.is_none_or(|(_, best)| gain > best) {
+                best = Some((at, gain));
+            }
+        }
+        best.map(|(at, _)| at)
+    }
+
+    /// Puts the next question of a state that finds out, or goes on where there is none.
+    pub(super) fn discover(&mut self, state: &State, discover: &Discover, response: &mut Response) {
+        let flow = Arc::clone(&self.flow);
+        let next = self.next_need(discover).and_then(|at| Some((at, flow.selling.needs.get(at)?)));
+        self.course.asking = None;
+        let Some((at, need)) = next else { return self.step(&discover.done, response) };
+        Course::more(&mut self.course.asked, at);
+        Course::more(&mut self.course.questions, self.state);
+        let Some(text) = self.next_variant(&need.ask) else { return self.step(&discover.done, response) };
+        self.course.asking = Some(at);
+        self.asked = false;
+        response.lines.push(NewLine { text, interruptible: state.interruptible, question: true, ..NewLine::default() });
+    }
+
+    /// Says that the answer was heard, where the need has words for that.
+    pub(super) fn acknowledge(&mut self, response: &mut Response) {
+        let flow = Arc::clone(&self.flow);
+        let need = self.course.asking.and_then(|at| flow.selling.needs.get(at)).filter(|need| !self.is_open(need));
+        if let Some(text) = need.and_then(|need| need.ack.as_ref()).and_then(|ack| self.next_variant(ack)) {
+            response.lines.push(super::saying::plain_line(text));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What the caller's words mean where the conversation stands: phrases first, then the classifier, then what is left.
+
+use super::Dialogue;
+use crate::agent::dialogue::flow::{Flow, Rule};
+use crate::agent::dialogue::matching::{Candidate, among, locate};
+use crate::agent::dialogue::phrase::{Found, Pattern};
+use crate::agent::dialogue::selling::Need;
+use crate::nlu::{Action, Reading, Scope};
+
+/// What follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Move {
+    /// The answer of this number, of the state.
+    Own(usize),
+    /// The answer of this number, of all states.
+    Global(usize),
+    /// This objection.
+    Objection(usize),
+    /// A buying signal and nothing else.
+    Signal,
+    /// Yes or no to the question after a rebuttal.
+    Agree,
+    Disagree,
+    /// Needs were told and nothing else.
+    Needs,
+    /// The words are the answer to the question for this need.
+    Keep(usize),
+    /// The disclosure was not heard: it goes before whatever this was.
+    Undisclosed,
+}
+
+/// A slot and its value.
+pub(super) type Fill = (String, String);
+
+/// What the caller's words mean.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Meaning {
+    pub what: Move,
+    /// The words that say it.
+    pub text: String,
+    /// Slots that they fill.
+    pub fills: Vec<Fill>,
+    /// They show that the caller wants to buy.
+    pub signal: bool,
+}
+
+/// Kinds of answers in the order in which they go among equals.
+const GLOBAL: u8 = 0;
+const TABLE: u8 = 1;
+const OWN: u8 = 2;
+const FOLLOW_UP: u8 = 3;
+const INTERRUPT: u8 = 4;
+
+/// Endings of a Chinese question.
+const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "为什么"];
+
+impl Dialogue {
+    /// What the classifier says, where there is one.
+    pub(super) fn reading(&self, text: &str) -> Option<Reading> {
+        let intents = self.given.intents.as_ref()?;
+        let scene = self.at().and_then(|state| state.scene);
+        let scope = self.flow.selling.scope;
+        let scope =
+            Scope { scene: scene.or(scope.scene), industry: scene.map(|s| s.industry()).or(scope.industry), ..scope };
+        Some(intents.read(text, &scope))
+    }
+
+    /// What the caller's words mean; none: nothing that is known here.
+    pub(super) fn meaning(&self, text: &str, heard: &[String], reading: Option<&Reading>) -> Option<Meaning> {
+        let flow = &*self.flow;
+        let selling = self.at().is_some_and(|state| state.selling);
+        let sure = reading.filter(|reading| reading.in_scope && reading.confidence >= flow.selling.min_intent);
+        let found = among(&self.candidates(flow, selling), heard);
+        let by_phrase = found.as_ref().filter(|(_, found)| found.fixed > 0);
+        let by_reading = sure.and_then(|reading| self.move_for(flow, selling, reading.action));
+        let fills = if selling || self.course.asking.is_some() { self.needs_in(flow, heard) } else { Vec::new() };
+        let told = self.is_told(flow, heard, by_phrase);
+
+        let weak = |found: &Found| found.fixed * 2 < heard.len();
+        let interrupts =
+            |what: Move| matches!(what, Move::Global(at) if flow.globals.get(at).is_some_and(|rule| rule.interrupt));
+        let what = match (by_phrase, by_reading) {
+            _ if told => Some(Move::Needs),
+            // One word of many says less than the whole.
+            (Some((what, found)), Some(read)) if weak(found) && !interrupts(*what) => Some(read),
+            (Some((what, _)), _) => Some(*what),
+            (None, read) => read,
+        };
+        let signal = selling && self.is_signal(flow, heard, sure.map(|reading| reading.action));
+        let last = || match found {
+            // A star takes what is left.
+            Some((what, _)) => Some(what),
+            None if signal => Some(Move::Signal),
+            None if !fills.is_empty() => Some(Move::Needs),
+            None => self.kept(flow, text, sure).map(Move::Keep),
+        };
+        let what = what.or_else(last)?;
+        if !self.course.undisclosed.is_empty() && !interrupts(what) {
+            return Some(Meaning { what: Move::Undisclosed, text: String::new(), fills: Vec::new(), signal: false });
+        }
+        let mut all = fills;
+        let mut words = text.trim().to_owned();
+        if let Some((chosen, found)) = &found
+            && *chosen == what
+        {
+            all.extend(found.slots.iter().cloned());
+            words = heard.get(found.start..found.end).unwrap_or_default().join(" ");
+        }
+        Some(Meaning { what, text: words, fills: all, signal })
+    }
+
+    /// Everything that may be said now.
+    fn candidates<'a>(&self, flow: &'a Flow, selling: bool) -> Vec<Candidate<'a, Move>> {
+        let mut all = Vec::new();
+        let own = self.own_rules_of(flow);
+        for (at, rule) in flow.globals.iter().enumerate().filter(|(_, rule)| self.may(rule)) {
+            let priority = if rule.interrupt { INTERRUPT } else { GLOBAL };
+            all.push(Candidate { priority, patterns: &rule.patterns, what: Move::Global(at) });
+        }
+        for (at, rule) in own.iter().enumerate().filter(|(_, rule)| self.may(rule)) {
+            all.push(Candidate { priority: OWN, patterns: &rule.patterns, what: Move::Own(at) });
+            for objection in rule.objections.iter().filter_map(|at| flow.selling.objections.all.get(*at)) {
+                all.push(Candidate { priority: OWN, patterns: &objection.patterns, what: Move::Own(at) });
+            }
+        }
+        let objections = &flow.selling.objections;
+        if selling {
+            for (at, objection) in objections.all.iter().enumerate() {
+                all.push(Candidate { priority: TABLE, patterns: &objection.patterns, what: Move::Objection(at) });
+            }
+            all.push(Candidate { priority: TABLE, patterns: &flow.selling.signals.patterns, what: Move::Signal });
+        }
+        if self.follows_up() {
+            all.push(Candidate { priority: FOLLOW_UP, patterns: &objections.yes, what: Move::Agree });
+            all.push(Candidate { priority: FOLLOW_UP, patterns: &objections.no, what: Move::Disagree });
+        }
+        all
+    }
+
+    /// The question after a rebuttal was put.
+    pub(super) fn follows_up(&self) -> bool {
+        self.asked && self.course.open.as_ref().is_some_and(|open| open.followed_up)
+    }
+
+    fn may(&self, rule: &Rule) -> bool {
+        rule.when.as_ref().is_none_or(|guard| self.holds(guard))
+    }
+
+    /// What the classifier's action leads to here.
+    fn move_for(&self, flow: &Flow, selling: bool, action: Action) -> Option<Move> {
+        let id = action.id();
+        let has = |rule: &Rule| rule.intents.iter().any(|intent| intent == id) && self.may(rule);
+        if let Some(at) = flow.globals.iter().position(|rule| rule.interrupt && has(rule)) {
+            return Some(Move::Global(at));
+        }
+        match action {
+            Action::Confirm if self.follows_up() => return Some(Move::Agree),
+            Action::Deny if self.follows_up() => return Some(Move::Disagree),
+            _ => {}
+        }
+        let objections = &flow.selling.objections;
+        let raised = objections.find(id).or_else(|| {
+            objections.all.iter().position(|objection| objection.intents.iter().any(|intent| intent == id))
+        });
+        let own = self.own_rules_of(flow).iter();
+        let takes = |rule: &Rule| has(rule) || raised.is_some_and(|at| rule.objections.contains(&at)) && self.may(rule);
+        if let Some(at) = own.clone().position(takes) {
+            return Some(Move::Own(at));
+        }
+        if selling {
+            if let Some(at) = raised {
+                return Some(Move::Objection(at));
+            }
+            if self.signals(flow, action) {
+                return Some(Move::Signal);
+            }
+        }
+        flow.globals.iter().position(has).map(Move::Global)
+    }
+
+    fn signals(&self, flow: &Flow, action: Action) -> bool {
+        let signals = &flow.selling.signals;
+        let used = !signals.offers.is_empty() || !signals.patterns.is_empty();
+        used && (action == Action::BuyingSignal || signals.intents.iter().any(|intent| intent == action.id()))
+    }
+
+    fn is_signal(&self, flow: &Flow, heard: &[String], action: Option<Action>) -> bool {
+        let phrase = locate(&flow.selling.signals.patterns, heard).is_some_and(|found| found.fixed > 0);
+        phrase || action.is_some_and(|action| self.signals(flow, action))
+    }
+
+    /// The needs that are told in these words.
+    fn needs_in(&self, flow: &Flow, heard: &[String]) -> Vec<Fill> {
+        let mut fills: Vec<Fill> = Vec::new();
+        for (at, need) in flow.selling.needs.iter().enumerate() {
+            let Some((found, value)) = self.need_in(at, need, heard) else { continue };
+            let own_slots = found.slots.iter().any(|(slot, _)| *slot == need.slot);
+            fills.extend(found.slots.iter().cloned());
+            let words = || heard.get(found.start..found.end).unwrap_or_default();
+            if !own_slots {
+                fills.push((need.slot.clone(), value.unwrap_or_else(|| plain(words()))));
+            }
+        }
+        fills
+    }
+
+    /// Where a need is told: as anybody says it at any time, or as the answer to its question.
+    fn need_in(&self, at: usize, need: &Need, heard: &[String]) -> Option<(Found, Option<String>)> {
+        let asked = self.course.asking == Some(at) && self.asked;
+        let answers = need.answers.iter().filter(|_| asked);
+        let find = |(pattern, value): &(Pattern, Option<String>)| {
+            let found = locate(std::slice::from_ref(pattern), heard).filter(|found| found.fixed > 0)?;
+            Some((found, value.clone()))
+        };
+        need.heard.iter().chain(answers).filter_map(find).max_by_key(|(found, _)| (found.fixed, found.end))
+    }
+
+    /// The need that was asked for was told, and nothing that says more.
+    fn is_told(&self, flow: &Flow, heard: &[String], by_phrase: Option<&(Move, Found)>) -> bool {
+        let Some(at) = self.course.asking.filter(|_| self.asked) else { return false };
+        let Some(need) = flow.selling.needs.get(at) else { return false };
+        let Some((told, _)) = self.need_in(at, need, heard) else { return false };
+        by_phrase
+            .is_none_or(|(_, found)| found.fixed < told.fixed || found.fixed == told.fixed && found.start == told.start)
+    }
+
+    /// The need that was asked for, where the words may be its answer: not a question, not a yes or no alone.
+    fn kept(&self, flow: &Flow, text: &str, sure: Option<&Reading>) -> Option<usize> {
+        let at = self.course.asking.filter(|_| self.asked)?;
+        let need = flow.selling.needs.get(at).filter(|need| need.keep)?;
+        let ending = text.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let question = text.trim_end().ends_with(['?', '？']) || QUESTIONS_ZH.iter().any(|word| ending.ends_with(word));
+        let answers = sure.is_none_or(|reading| {
+            matches!(reading.action, Action::GiveSlot | Action::Greet | Action::Confirm | Action::Deny)
+                || !reading.in_scope
+        });
+        (!question && answers && !need.slot.is_empty()).then_some(at)
+    }
+}
+
+/// Words as a text: Chinese characters stand together.
+fn plain(words: &[String]) -> String {
+    let mut out = String::new();
+    for word in words {
+        let wide = |c: char| !c.is_ascii();
+        if out.chars().last().is_some_and(|last| !(wide(last) && word.chars().next().is_some_and(wide))) {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}

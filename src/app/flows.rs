@@ -1,0 +1,180 @@
+//! The flows: those that are compiled in, those of the folder, and taking changed ones while calls are up.
+
+use super::languages::lacking;
+use crate::agent::{Flow, FlowError};
+use crate::call::{self, FlowBook};
+use crate::speech::SpeechRequest;
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file of `sip-config/flows` by its path there.
+macro_rules! shipped {
+    ($($path:literal),+ $(,)?) => { [$(($path, include_str!(concat!("../../sip-config/flows/", $path)))),+] };
+}
+
+/// What is compiled in: flows, and in folders the files that they include.
+const SHIPPED: [(&str, &str); 22] = shipped![
+    "welcome.toml",
+    "activity.en.toml",
+    "activity.zh.toml",
+    "course.en.toml",
+    "course.zh.toml",
+    "credit_card.en.toml",
+    "credit_card.zh.toml",
+    "membership.en.toml",
+    "membership.zh.toml",
+    "objections/activity.en.toml",
+    "objections/activity.zh.toml",
+    "objections/course.en.toml",
+    "objections/course.zh.toml",
+    "objections/credit_card.en.toml",
+    "objections/credit_card.zh.toml",
+    "objections/membership.en.toml",
+    "objections/membership.zh.toml",
+    "shared/callback.en.toml",
+    "shared/callback.zh.toml",
+    "shared/endings.zh.toml",
+    "shared/sales.en.toml",
+    "shared/sales.zh.toml",
+];
+
+/// What became of the flows that were read again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Those that differ from before, or are new: calls from now on are held with them.
+    pub changed: Vec<String>,
+    /// Those that are as before.
+    pub unchanged: usize,
+    /// Why others stayed as they were: file, line and fix.
+    pub errors: Vec<String>,
+}
+
+/// The name of a flow's file without its ending: what calls name it by.
+fn stem(path: &str) -> &str {
+    path.strip_suffix(".toml").unwrap_or(path)
+}
+
+/// One of the flows that are compiled in.
+fn shipped(path: &str, text: &str) -> Result<Flow, FlowError> {
+    let read = |path: &Path| {
+        let found = SHIPPED.iter().find(|(name, _)| Path::new(name) == path);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| std::io::Error::other("it is not compiled in"))
+    };
+    Flow::parse_with(text, path, &read)
+}
+
+/// The flows of a folder; files in folders within it are parts of them.
+fn of_folder(dir: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let entries = std::fs::read_dir(dir)
+        .with_context(|| format!("calls.flows_dir = {}: the folder cannot be read", dir.display()))?;
+    let mut all = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+        {
+            all.push((name.to_owned(), path.clone()));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The shipped flows, then those of the folder, which may replace them.
+pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
+    let book = FlowBook::default();
+    for (path, text) in SHIPPED.iter().filter(|(path, _)| !path.contains('/')) {
+        book.put(stem(path), Arc::new(shipped(path, text)?));
+    }
+    for (name, path) in dir.map(of_folder).transpose()?.unwrap_or_default() {
+        book.put(&name, Arc::new(Flow::load(&path)?));
+    }
+    Ok(book)
+}
+
+/// Reads the folder's flows again. Calls that are up go on with theirs; a flow that cannot be held stays as it was. Reads files:
+/// not for a thread of the runtime.
+pub fn reload(book: &FlowBook, dir: Option<&Path>, engines: &call::Engines) -> Reloaded {
+    let mut done = Reloaded::default();
+    let found = match dir.map(of_folder).transpose() {
+        Ok(found) => found.unwrap_or_default(),
+        Err(error) => {
+            done.errors.push(format!("{error:#}"));
+            return done;
+        }
+    };
+    if dir.is_none() {
+        done.errors
+            .push("only compiled-in flows are in use: name a folder in calls.flows_dir to change them".to_owned());
+    }
+    for (name, path) in found {
+        match Flow::load(&path) {
+            Ok(flow) if book.get(&name).is_ok_and(|known| *known == flow) => done.unchanged += 1,
+            Ok(flow) => {
+                // Whoever calls next does not wait for its lines.
+                prepare_one(&flow, engines);
+                book.put(&name, Arc::new(flow));
+                done.changed.push(name);
+            }
+            Err(error) => done.errors.push(error.to_string()),
+        }
+    }
+    done
+}
+
+/// Compiles what these flows expect and renders their fixed lines, so that no call waits for it.
+pub(super) async fn prepare(flows: FlowBook, engines: &call::Engines) {
+    let engines = engines.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        for lacking in lacking(&flows, &engines) {
+            tracing::warn!(language = lacking.language, "{}; {}", lacking.what(), lacking.fix());
+        }
+        flows.all().iter().for_each(|flow| prepare_one(flow, &engines));
+    })
+    .await;
+    if let Err(error) = done {
+        tracing::error!(%error, "the flows could not be prepared");
+    }
+}
+
+fn prepare_one(flow: &Flow, engines: &call::Engines) {
+    let mut unheard = std::collections::BTreeSet::new();
+    for what in flow.expectations() {
+        match engines.asr.prepare(&what) {
+            Ok(words) => unheard.extend(words),
+            Err(error) => tracing::warn!(flow = flow.name(), %error, "a state's phrases cannot be prepared"),
+        }
+    }
+    if !unheard.is_empty() {
+        let words: Vec<_> = unheard.into_iter().collect();
+        tracing::warn!(flow = flow.name(), words = %words.join(" "), "the recogniser does not know these words");
+    }
+    for text in flow.fixed_lines(&BTreeMap::new()) {
+        let line = SpeechRequest { text, language: flow.language().clone(), voice: flow.voice().map(str::to_owned) };
+        if let Err(error) = engines.tts.prepare(&line) {
+            tracing::warn!(flow = flow.name(), %error, "a fixed line cannot be rendered");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_flow_can_be_held() {
+        let book = flows(None).unwrap_or_else(|error| panic!("{error}"));
+        let names: Vec<String> = book.all().iter().map(|flow| flow.name().to_owned()).collect();
+        assert!(names.len() >= 9, "{names:?}");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sip-config/flows");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                assert!(book.get(&name).is_ok(), "{name} is not compiled in: add it to SHIPPED");
+            }
+        }
+    }
+}

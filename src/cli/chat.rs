@@ -1,0 +1,199 @@
+//! `tipring chat`: talk to a flow in the terminal.
+
+use crate::agent::{AgentEvent, AgentPlan, Chat, ChatOutput, Flow, TurnConfig};
+use crate::app;
+use crate::record::TurnNotes;
+use crate::settings::Settings;
+use crate::speech::{ChatRequest, LanguageModel, Reply};
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  tipring chat --flow welcome
+  tipring chat --flow my.toml --lead name=Ann --lead audience=elderly --verbose
+  printf 'yes\\ntoo expensive\\n' | tipring chat --flow sip-config/flows/credit_card.en.toml --verbose
+
+Each line that you write is a turn of the caller; an empty one is silence, /keys 12# presses keys, /quit ends.
+Without --llm the flow's ready answers stand in for the language model.";
+
+/// How long the model may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Arguments of `chat`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The flow: a file, or the name of one that is compiled in or in calls.flows_dir.
+    #[arg(long, value_name = "FILE|NAME")]
+    flow: String,
+
+    /// A variable of the flow's lines; may be given several times.
+    #[arg(long = "lead", value_name = "NAME=VALUE", value_parser = super::call::variable)]
+    lead: Vec<(String, String)>,
+
+    /// Ask the configured language model where the flow does.
+    #[arg(long)]
+    llm: bool,
+
+    /// Decides among wordings.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    seed: u64,
+
+    /// Show states, intents, slots, objections and offers.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Talks until the flow, or the caller, ends it.
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let flow = flow_of(&args.flow, &settings)?;
+    let known: Vec<&str> = flow.variables().iter().map(|variable| variable.name.as_str()).collect();
+    if let Some((unknown, _)) = args.lead.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        bail!("--lead {unknown}: the flow '{}' has no such variable; it has: {}", flow.name(), known.join(", "));
+    }
+    let model = if args.llm { Some(app::language_model(&settings.engine).await?) } else { None };
+    let intents = app::intents(&settings);
+    let plan =
+        AgentPlan { variables: BTreeMap::from_iter(args.lead), intents, seed: args.seed, ..AgentPlan::default() };
+    let config: TurnConfig = settings.turn;
+    let mut chat = Chat::new(flow, plan, &config);
+    let mut outputs = chat.start();
+    let input = std::io::stdin();
+    loop {
+        while let Some(request) = show(&outputs, args.verbose) {
+            let answer = match &model {
+                Some(model) => answer_of(model.as_ref(), request).await,
+                None => None,
+            };
+            outputs = chat.answer(answer.as_deref());
+        }
+        if chat.has_ended() {
+            if args.verbose {
+                println!("  · disposition {}", chat.disposition().unwrap_or("none"));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        if input.is_terminal() {
+            print!("you:   ");
+            std::io::stdout().flush()?;
+        }
+        let mut line = String::new();
+        if input.lock().read_line(&mut line).context("cannot read what you write")? == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let line = line.trim();
+        if !input.is_terminal() {
+            println!("you:   {line}");
+        }
+        outputs = match line {
+            "/quit" => return Ok(ExitCode::SUCCESS),
+            "" => chat.silence(),
+            _ => match line.strip_prefix("/keys") {
+                Some(keys) => chat.press(keys.trim()),
+                None => chat.say(line),
+            },
+        };
+    }
+}
+
+fn flow_of(name: &str, settings: &Settings) -> anyhow::Result<Arc<Flow>> {
+    if Path::new(name).is_file() {
+        return Ok(Arc::new(Flow::load(name)?));
+    }
+    let book = app::flows(settings.calls.flows_dir.as_deref())?;
+    book.get(name).with_context(|| format!("--flow {name}: no such file, and no flow of this name"))
+}
+
+/// Prints what the agent did. Returns the question to the language model, if there is one.
+fn show(outputs: &[ChatOutput], verbose: bool) -> Option<ChatRequest> {
+    let mut asked = None;
+    for output in outputs {
+        match output {
+            ChatOutput::Line { text, notes } => {
+                println!("agent: {text}");
+                if let Some(about) = about_line(notes).filter(|_| verbose) {
+                    println!("  · {about}");
+                }
+            }
+            ChatOutput::Event(event) => {
+                if let Some(about) = about(event).filter(|_| verbose) {
+                    println!("  · {about}");
+                }
+            }
+            ChatOutput::Ask(request) => asked = Some(request.clone()),
+            ChatOutput::Transfer { target } => println!("(transfer to {target})"),
+            ChatOutput::End(reason) => println!("(the agent hangs up: {})", reason.label()),
+        }
+    }
+    asked
+}
+
+fn about(event: &AgentEvent) -> Option<String> {
+    Some(match event {
+        AgentEvent::State { state } => format!("state {state}"),
+        AgentEvent::Slot { name, value } => format!("slot {name} = {value}"),
+        AgentEvent::Disposition(disposition) => format!("disposition {disposition}"),
+        AgentEvent::Understood(notes) => {
+            let intent = notes
+                .intent
+                .as_ref()
+                .map(|intent| format!("intent {intent} ({:.2})", notes.intent_confidence.unwrap_or_default()));
+            let objection = notes.objection.as_ref().map(|objection| format!("objection {objection}"));
+            let signal = notes.signal.then(|| "buying signal".to_owned());
+            [intent, objection, signal].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        }
+        AgentEvent::Objection(objection) => {
+            let rebuttal = objection.rebuttal.as_deref().unwrap_or("none left");
+            format!("objection {}, rebuttal {rebuttal}: {:?}", objection.class, objection.outcome).to_lowercase()
+        }
+        AgentEvent::Offer(offer) => {
+            let what = if offer.accepted { "accepted" } else { "made" };
+            format!("offer {} {what}, stands {} hours", offer.offer, offer.expires_h)
+        }
+        _ => return None,
+    })
+}
+
+fn about_line(notes: &TurnNotes) -> Option<String> {
+    notes.wording.as_ref().map(|wording| format!("wording {wording}"))
+}
+
+/// The model's answer; none where it failed or was late.
+async fn answer_of(model: &dyn LanguageModel, request: ChatRequest) -> Option<String> {
+    let mut stream = None;
+    let mut text = String::new();
+    let asked = std::future::poll_fn(|context| {
+        use std::task::Poll;
+        if stream.is_none() {
+            match model.ask(&request, context.waker().clone()) {
+                Ok(opened) => stream = Some(opened),
+                Err(error) => return Poll::Ready(Err(error.to_string())),
+            }
+        }
+        let Some(stream) = &mut stream else { return Poll::Pending };
+        loop {
+            match stream.poll() {
+                Some(Reply::Delta(piece)) => text.push_str(&piece),
+                Some(Reply::ToolCall { .. }) => {}
+                Some(Reply::Done) => return Poll::Ready(Ok(())),
+                Some(Reply::Failed(why)) => return Poll::Ready(Err(why)),
+                None => return Poll::Pending,
+            }
+        }
+    });
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(())) => Some(text).filter(|text| !text.trim().is_empty()),
+        Ok(Err(why)) => {
+            eprintln!("the language model failed: {why}; the flow's ready answer is said");
+            None
+        }
+        Err(_) => {
+            eprintln!("the language model took too long; the flow's ready answer is said");
+            None
+        }
+    }
+}
