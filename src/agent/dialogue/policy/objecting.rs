@@ -66,21 +66,25 @@ impl Dialogue {
             wording: Some(format!("{key}/{rebuttal}")),
             ..TurnNotes::default()
         };
-        response.lines.push(NewLine { notes: Box::new(notes), ..plain_line(text) });
+        // A rebuttal that ends with a question is its own follow-up: nobody asks two questions in one breath.
+        let asks = objection.follow_up.is_some() && text.trim_end().ends_with(['?', '\u{ff1f}']);
+        response.lines.push(NewLine { notes: Box::new(notes), question: asks, ..plain_line(text) });
         response.events.push(AgentEvent::Objection(ObjectionRecord {
             class,
             state: state.clone(),
             rebuttal: Some(rebuttal.clone()),
             outcome: ObjectionOutcome::Open,
         }));
-        let follow_up = objection.follow_up.as_ref().and_then(|follow_up| self.next_variant(follow_up));
-        let followed_up = follow_up.is_some();
+        let follow_up = objection.follow_up.as_ref().filter(|_| !asks);
+        let follow_up = follow_up.and_then(|follow_up| self.next_variant(follow_up));
+        let followed_up = asks || follow_up.is_some();
         self.course.open = Some(OpenObjection { objection: at, rebuttal, state, followed_up });
         match follow_up {
             Some(text) => {
                 self.asked = false;
                 response.lines.push(NewLine { question: true, ..plain_line(text) });
             }
+            None if asks => self.asked = false,
             None => self.ask_again(response),
         }
     }
