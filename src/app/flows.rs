@@ -40,6 +40,10 @@ const SHIPPED: [(&str, &str); 22] = shipped![
     "shared/sales.zh.toml",
 ];
 
+/// Lines of a flow that are rendered before the first call: the others of a long flow, which are said late in a call, follow
+/// while calls are taken.
+const READY_LINES: usize = 120;
+
 /// What became of the flows that were read again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
@@ -113,9 +117,10 @@ pub fn reload(book: &FlowBook, dir: Option<&Path>, engines: &call::Engines) -> R
         match Flow::load(&path) {
             Ok(flow) if book.get(&name).is_ok_and(|known| *known == flow) => done.unchanged += 1,
             Ok(flow) => {
-                // Whoever calls next does not wait for its lines.
-                prepare_one(&flow, engines);
-                book.put(&name, Arc::new(flow));
+                let flow = Arc::new(flow);
+                book.put(&name, Arc::clone(&flow));
+                // Whoever calls next may wait for a line, which takes less time than all of them.
+                prepare_one(&flow, engines, 0);
                 done.changed.push(name);
             }
             Err(error) => done.errors.push(error.to_string()),
@@ -131,7 +136,7 @@ pub(super) async fn prepare(flows: FlowBook, engines: &call::Engines) {
         for lacking in lacking(&flows, &engines) {
             tracing::warn!(language = lacking.language, "{}; {}", lacking.what(), lacking.fix());
         }
-        flows.all().iter().for_each(|flow| prepare_one(flow, &engines));
+        flows.all().iter().for_each(|flow| prepare_one(flow, &engines, READY_LINES));
     })
     .await;
     if let Err(error) = done {
@@ -139,7 +144,8 @@ pub(super) async fn prepare(flows: FlowBook, engines: &call::Engines) {
     }
 }
 
-fn prepare_one(flow: &Flow, engines: &call::Engines) {
+/// The first `ready` lines are there when it returns; the others follow on a thread of the runtime's own.
+fn prepare_one(flow: &Arc<Flow>, engines: &call::Engines, ready: usize) {
     let mut unheard = std::collections::BTreeSet::new();
     for what in flow.expectations() {
         match engines.asr.prepare(&what) {
@@ -151,10 +157,23 @@ fn prepare_one(flow: &Flow, engines: &call::Engines) {
         let words: Vec<_> = unheard.into_iter().collect();
         tracing::warn!(flow = flow.name(), words = %words.join(" "), "the recogniser does not know these words");
     }
-    for text in flow.fixed_lines(&BTreeMap::new()) {
+    let mut lines = flow.fixed_lines(&BTreeMap::new());
+    let rest = lines.split_off(ready.min(lines.len()));
+    render(flow, engines, lines);
+    if !rest.is_empty() {
+        let (flow, engines) = (Arc::clone(flow), engines.clone());
+        tokio::task::spawn_blocking(move || render(&flow, &engines, rest));
+    }
+}
+
+/// Renders lines ahead, until one does not fit or cannot be spoken: the others would not either.
+fn render(flow: &Flow, engines: &call::Engines, lines: Vec<String>) {
+    let total = lines.len();
+    for (done, text) in lines.into_iter().enumerate() {
         let line = SpeechRequest { text, language: flow.language().clone(), voice: flow.voice().map(str::to_owned) };
         if let Err(error) = engines.tts.prepare(&line) {
-            tracing::warn!(flow = flow.name(), %error, "a fixed line cannot be rendered");
+            let left = total - done;
+            return tracing::warn!(flow = flow.name(), %error, left, "fixed lines are not rendered ahead");
         }
     }
 }

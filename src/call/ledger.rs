@@ -199,6 +199,9 @@ mod tests {
             OffsetDateTime::UNIX_EPOCH,
         );
         ledger.enter(turn("my number is 13912345678", "4111#"));
+        ledger.enter(AgentEvent::Slot { name: "phone".into(), value: "13912345678".into() });
+        let notes = TurnNotes { objection: Some("too_expensive".into()), ..TurnNotes::default() };
+        ledger.enter(AgentEvent::Understood(Box::new(notes)));
         ledger.served(EngineKind::Tts, "flite".into());
         ledger.served(EngineKind::Tts, "flite".into());
         let record = ledger.close(
@@ -209,6 +212,8 @@ mod tests {
         let written = serde_json::to_string(&record).expect("a record is plain data");
         assert!(!written.contains("13912345678") && !written.contains("4111"), "{written}");
         assert_eq!(record.engines.tts, ["flite"]);
+        let notes = &record.turns[0].notes;
+        assert_eq!((notes.objection.as_deref(), notes.slots.len()), (Some("too_expensive"), 1), "of the caller's turn");
         assert_eq!(record.duration_ms, 0, "never answered");
     }
 }

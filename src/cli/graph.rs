@@ -333,7 +333,7 @@ fn draw_state(out: &mut String, place: &Place, state: &GraphState) {
     let (left, top) = (place.x - place.width / 2.0, y(place.layer));
     let weight = if state.selling { 2.0 } else { 1.2 };
     let name = if state.first { format!("▶ {}", state.name) } else { state.name.clone() };
-    let ends = if state.ends.is_empty() { String::new() } else { format!(" ⏹ {}", state.ends.join(", ")) };
+    let ends = if state.ends.is_empty() { String::new() } else { format!(" ■ {}", state.ends.join(", ")) };
     let _ = writeln!(
         out,
         "<g><title>{}</title><rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{BOX_HEIGHT}\" rx=\"7\" fill=\"{fill}\" \
@@ -384,7 +384,11 @@ fn draw_lists(out: &mut String, graph: &FlowGraph, x: f64) {
         names.iter().map(move |name| format!("{name}: {count} rebuttals")).collect::<Vec<_>>()
     });
     list("Objections, in bold-framed states", objections.collect());
-    list("Approved offers", graph.offers.iter().map(|(name, hours)| format!("{name}: stands {hours} hours")).collect());
+    let offer = |(name, hours, then): &(String, u32, Option<String>)| {
+        let then = then.as_ref().map(|state| format!(" → {state}")).unwrap_or_default();
+        format!("{name}: {hours} hours{then}")
+    };
+    list("Offers, also made on buying signals", graph.offers.iter().map(offer).collect());
     list(
         "Ways",
         ["full: goes on", "blue, dashed: goes there and comes back", "brown, dotted: gives up"]

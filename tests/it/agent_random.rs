@@ -24,6 +24,10 @@ fn words() -> impl Strategy<Value = String> {
         Just("operator".to_owned()),
         Just("what colour is the roof".to_owned()),
         Just("goodbye".to_owned()),
+        Just("that is too expensive".to_owned()),
+        Just("how do i apply".to_owned()),
+        Just("are you a robot".to_owned()),
+        Just("i have to ask my wife".to_owned()),
         "\\PC{0,40}",
     ]
 }
@@ -193,12 +197,23 @@ fn shipped() -> Arc<Flow> {
     Arc::clone(FLOW.get_or_init(|| Arc::new(Flow::load(path).unwrap_or_else(|error| panic!("{error}")))))
 }
 
+fn selling() -> Arc<Flow> {
+    static FLOW: std::sync::OnceLock<Arc<Flow>> = std::sync::OnceLock::new();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sip-config/flows/credit_card.en.toml");
+    Arc::clone(FLOW.get_or_init(|| Arc::new(Flow::load(path).unwrap_or_else(|error| panic!("{error}")))))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_that_happens_confuses_the_agent(steps in proptest::collection::vec(step(), 0..120)) {
         run(shipped(), steps)?;
+    }
+
+    #[test]
+    fn nor_the_one_who_sells(steps in proptest::collection::vec(step(), 0..120)) {
+        run(selling(), steps)?;
     }
 
     #[test]

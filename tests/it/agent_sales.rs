@@ -369,6 +369,19 @@ fn an_objection_is_answered_and_the_conversation_comes_back() {
 }
 
 #[test]
+fn a_question_that_was_interrupted_is_the_one_that_comes_back() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.say("yes"), ["How much do you spend a month?"]);
+    talk.say("too expensive");
+    assert_eq!(talk.say("yes"), ["And how much is it a month, roughly?"]);
+    // It was one question all the time: its answer still counts for most, and the others are still worth asking.
+    assert_eq!(talk.say("a lot"), ["Which card do you have now?"]);
+    // A bare yes names no card.
+    assert_eq!(talk.say("yes"), ["Pardon?"]);
+    assert!(!talk.chat.slots().contains_key("card"));
+}
+
+#[test]
 fn no_rebuttal_is_said_twice_and_there_is_an_end_to_them() {
     for seed in 0..20 {
         let mut talk = Talk::with(AgentPlan { seed, ..AgentPlan::default() });

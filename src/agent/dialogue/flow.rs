@@ -358,9 +358,9 @@ impl Flow {
         let offers = self.selling.offers.iter().map(|offer| Some(&offer.say));
         endings
             .into_iter()
-            .chain(globals)
             .map(|step| step.say.as_ref())
             .chain(states)
+            .chain(globals.map(|step| step.say.as_ref()))
             .chain(needs)
             .chain(objections)
             .chain(offers)

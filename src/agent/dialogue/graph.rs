@@ -60,8 +60,9 @@ pub struct FlowGraph {
     pub anywhere: Vec<(String, String)>,
     /// The objections and how many rebuttals each has.
     pub objections: Vec<(String, usize)>,
-    /// The offers and how many hours each stands.
-    pub offers: Vec<(String, u32)>,
+    /// The offers, how many hours each stands, and the state that hears the answer. Buying signals lead there from every selling
+    /// state.
+    pub offers: Vec<(String, u32, Option<String>)>,
 }
 
 impl Flow {
@@ -109,13 +110,10 @@ impl Flow {
                 add(at, step, WayKind::GivesUp, "often enough".into());
             }
         }
-        for (at, offer) in self.selling.offers.iter().enumerate() {
-            let makes = |step: &&Step| step.offer == Some(at) && step.then == Outcome::AskAgain;
-            for (from, state) in self.states.iter().enumerate() {
-                let signals = state.selling && self.selling.signals.offers.contains(&at) && offer.goto != Some(from);
-                if let (Some(to), true) = (offer.goto, signals || state.steps().any(|step| makes(&step))) {
-                    add(from, &Step::only(Outcome::Goto(to), 0), WayKind::Goto, "offer".to_owned());
-                }
+        for (from, state) in self.states.iter().enumerate() {
+            let makes = state.steps().filter(|step| step.then == Outcome::AskAgain).filter_map(|step| step.offer);
+            for to in makes.filter_map(|at| self.selling.offers.get(at)?.goto) {
+                add(from, &Step::only(Outcome::Goto(to), 0), WayKind::Goto, "offer".to_owned());
             }
         }
         self.reached(ways)
@@ -124,8 +122,10 @@ impl Flow {
     fn reached(&self, ways: BTreeMap<(usize, usize, WayKind), Vec<String>>) -> FlowGraph {
         let common = self.globals.iter().map(|rule| &rule.step).chain(&self.selling.closing);
         let objections = self.selling.objections.all.iter().flat_map(|one| &one.exhausted);
+        let offers = self.selling.offers.iter().filter_map(|offer| offer.goto);
         let target = |step: &Step| if let Outcome::Goto(to) | Outcome::Call(to) = step.then { Some(to) } else { None };
-        let mut open: Vec<usize> = common.chain(objections).filter_map(target).chain([self.start]).collect();
+        let mut open: Vec<usize> =
+            common.chain(objections).filter_map(target).chain(offers).chain([self.start]).collect();
         let mut seen = vec![false; self.states.len()];
         while let Some(at) = open.pop() {
             match seen.get_mut(at) {
@@ -169,7 +169,15 @@ impl Flow {
                 .iter()
                 .map(|objection| (objection.name.clone(), objection.rebuttals.wordings.len()))
                 .collect(),
-            offers: self.selling.offers.iter().map(|offer| (offer.name.clone(), offer.expires_h)).collect(),
+            offers: self
+                .selling
+                .offers
+                .iter()
+                .map(|offer| {
+                    let then = offer.goto.and_then(|at| self.states.get(at)).map(|state| state.name.clone());
+                    (offer.name.clone(), offer.expires_h, then)
+                })
+                .collect(),
         }
     }
 

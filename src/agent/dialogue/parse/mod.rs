@@ -8,7 +8,7 @@ mod state;
 
 use super::check::check;
 use super::document::{EndingDoc, FlowDoc, RetryDoc};
-use super::flow::{Flow, Outcome, Retry, Rule, Step, Variable};
+use super::flow::{Flow, Outcome, Retry, Step, Variable};
 use super::prompt::{Prompt, Wording};
 use super::selling::{Kind, Objecting, Selling, Signals};
 use super::words::tokens;
@@ -138,7 +138,11 @@ impl Reader {
         let no_match = self.retry(doc.no_match, None, &fallback);
         let mut spoken = Vec::new();
         let (mut globals, interrupts) = self.interrupts(doc.interrupt, &mut spoken);
-        globals.extend(doc.global.into_iter().map(|rule| self.rule(rule, &mut spoken)).collect::<Vec<Rule>>());
+        for rule in doc.global {
+            let mut own = Vec::new();
+            globals.push(self.rule(rule, &mut own));
+            spoken.push(own);
+        }
         let language = Language(doc.language.unwrap_or_else(|| "en".to_owned()));
         let mut selling_spoken = Vec::new();
         let mut selling = Selling {

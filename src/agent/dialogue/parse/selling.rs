@@ -33,7 +33,7 @@ impl Reader {
     pub(super) fn interrupts(
         &mut self,
         doc: BTreeMap<Spanned<String>, Spanned<RuleDoc>>,
-        spoken: &mut Vec<String>,
+        spoken: &mut Vec<Vec<String>>,
     ) -> (Vec<Rule>, BTreeMap<String, usize>) {
         let mut rules = Vec::new();
         let mut names = BTreeMap::new();
@@ -54,7 +54,9 @@ impl Reader {
                 let action = Spanned::new(name.span(), action.to_owned());
                 doc.as_mut().intent.get_or_insert_with(Names::default).0.push(action);
             }
-            let rule = self.rule(doc, spoken);
+            let mut own = Vec::new();
+            let rule = self.rule(doc, &mut own);
+            spoken.push(own);
             names.insert(name.into_inner(), rules.len());
             rules.push(Rule { interrupt: true, ..rule });
         }
@@ -80,7 +82,7 @@ impl Reader {
     pub(super) fn needs(
         &mut self,
         doc: BTreeMap<Spanned<String>, NeedDoc>,
-        selling_spoken: &mut Vec<String>,
+        selling_spoken: &mut Vec<Vec<String>>,
     ) -> Vec<Need> {
         let numbers: BTreeMap<String, usize> =
             in_order(&doc).into_iter().enumerate().map(|(at, name)| (name, at)).collect();
@@ -91,7 +93,7 @@ impl Reader {
             self.valued(&doc.values, &mut spoken, &mut heard);
             let patterns = self.patterns(&doc.phrases, &mut spoken);
             heard.extend(patterns.into_iter().map(|pattern| (pattern, None)));
-            selling_spoken.extend_from_slice(&spoken);
+            selling_spoken.push(spoken.clone());
             self.valued(&doc.answers, &mut spoken, &mut answers);
             let tells = doc.tells.iter().filter_map(|(other, chance)| {
                 if !(0.0..=1.0).contains(chance) {
@@ -152,7 +154,7 @@ impl Reader {
         &mut self,
         table: Option<Spanned<ObjectionsDoc>>,
         doc: BTreeMap<Spanned<String>, ObjectionDoc>,
-        spoken: &mut Vec<String>,
+        spoken: &mut Vec<Vec<String>>,
     ) -> Objecting {
         let line = table.as_ref().map_or(1, |table| self.line(table.span()));
         let table = table.map(Spanned::into_inner).unwrap_or_default();
@@ -164,7 +166,9 @@ impl Reader {
             self.step(step.into_inner().into(), at, Outcome::AskAgain)
         });
         let exhausted = table.exhausted.map(|step| self.leading("exhausted", step, Outcome::HangUp));
-        let (yes, no) = (self.patterns(&table.yes, spoken), self.patterns(&table.no, spoken));
+        let mut own = Vec::new();
+        let (yes, no) = (self.patterns(&table.yes, &mut own), self.patterns(&table.no, &mut own));
+        spoken.push(own);
         let mut all = Vec::new();
         for (name, doc) in sorted(doc) {
             let line = self.line(name.span());
@@ -177,10 +181,13 @@ impl Reader {
             let own_follow_up = doc.follow_up.filter(|lines| !lines.get_ref().0.is_empty());
             let own_follow_up = self.prompt(own_follow_up);
             let rebuttals = self.prompt(Some(doc.rebuttals)).unwrap_or_default();
+            let mut own_spoken = Vec::new();
+            let patterns = self.patterns(&doc.phrases, &mut own_spoken);
+            spoken.push(own_spoken);
             all.push(Objection {
                 line,
                 rebuttals,
-                patterns: self.patterns(&doc.phrases, spoken),
+                patterns,
                 intents: self.intents(doc.intent),
                 follow_up: if own { own_follow_up } else { follow_up.clone() },
                 max: self.count("max", doc.max, 1..=20).unwrap_or(max),
@@ -199,11 +206,14 @@ impl Reader {
         Objecting { max_total, yes, no, all }
     }
 
-    pub(super) fn signals(&mut self, doc: Option<Spanned<SignalsDoc>>, spoken: &mut Vec<String>) -> Signals {
+    pub(super) fn signals(&mut self, doc: Option<Spanned<SignalsDoc>>, spoken: &mut Vec<Vec<String>>) -> Signals {
         let Some(doc) = doc else { return Signals::default() };
         let doc = doc.into_inner();
+        let mut own = Vec::new();
+        let patterns = self.patterns(&doc.phrases, &mut own);
+        spoken.push(own);
         Signals {
-            patterns: self.patterns(&doc.phrases, spoken),
+            patterns,
             intents: self.intents(doc.intent),
             after: self.count("after", doc.after, 1..=15).unwrap_or(1),
             offers: doc.offer.map(|names| names.0).unwrap_or_default().iter().filter_map(|n| self.offer(n)).collect(),

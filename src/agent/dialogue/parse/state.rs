@@ -16,11 +16,22 @@ pub(super) struct Defaults<'a> {
     pub language: &'a Language,
     pub no_input: &'a Retry,
     pub no_match: &'a Retry,
-    pub spoken: &'a [String],
+    /// What is heard in every state, by answer.
+    pub spoken: &'a [Vec<String>],
     /// What selling states hear beside that.
-    pub selling_spoken: &'a [String],
+    pub selling_spoken: &'a [Vec<String>],
     pub max_attempts: Option<u32>,
     pub needs: &'a [Need],
+}
+
+/// Most phrases that a recogniser is asked to expect: with more it hears each of them worse.
+const MAX_EXPECTED: usize = 1_000;
+
+/// The phrases of all answers, the first of each, then the second of each: where there are too many, each keeps those that its
+/// author wrote first.
+fn in_turn<'a>(common: &'a [Vec<String>], selling: &'a [Vec<String>]) -> impl Iterator<Item = String> + 'a {
+    let longest = common.iter().chain(selling).map(Vec::len).max().unwrap_or(0);
+    (0..longest).flat_map(move |at| common.iter().chain(selling).filter_map(move |list| list.get(at).cloned()))
 }
 
 /// What a state says that it is for.
@@ -116,15 +127,13 @@ impl Reader {
         if kind == AnswerKind::Number && collect.is_none() {
             self.warning(line, "expect = \"number\" without 'collect': the digits are not kept");
         }
-        phrases.extend_from_slice(defaults.spoken);
-        if selling {
-            phrases.extend_from_slice(defaults.selling_spoken);
-        }
         if collect.is_some() {
             phrases.extend(NUMBER_WORDS.iter().map(|word| (*word).to_owned()));
         }
+        phrases.extend(in_turn(defaults.spoken, if selling { defaults.selling_spoken } else { &[] }));
         let mut seen = BTreeSet::new();
         phrases.retain(|phrase| seen.insert(phrase.clone()));
+        phrases.truncate(MAX_EXPECTED);
         State {
             line,
             say: self.prompt(doc.say),

@@ -76,6 +76,8 @@ impl Dialogue {
     fn told(&mut self, response: &mut Response) {
         self.settle(ObjectionOutcome::Resolved, response);
         self.acknowledge(response);
+        // Whatever else they told: the question was passed over.
+        self.course.asking = None;
         self.progressed();
         self.ask_again(response);
     }

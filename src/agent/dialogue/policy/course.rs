@@ -50,8 +50,8 @@ pub(super) struct Made {
 /// Where a sales conversation stands beside its state. Keys are numbers within the flow.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Course {
-    /// The states to return to, the last one first to be returned to.
-    pub stack: Vec<usize>,
+    /// The states to return to, the last one first to be returned to, each with the need whose question was open.
+    pub stack: Vec<(usize, Option<usize>)>,
     /// How often a state was entered.
     pub visits: BTreeMap<usize, u32>,
     /// How often a state has put its question.

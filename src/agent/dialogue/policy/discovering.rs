@@ -66,6 +66,17 @@ impl Dialogue {
         response.lines.push(NewLine { text, interruptible: state.interruptible, question: true, ..NewLine::default() });
     }
 
+    /// Puts the question that is open once more, in other words; it counts as the same one. Returns whether one is open.
+    pub(super) fn same_question(&mut self, state: &State, response: &mut Response) -> bool {
+        let flow = Arc::clone(&self.flow);
+        let open = self.course.asking.and_then(|at| flow.selling.needs.get(at)).filter(|need| self.is_open(need));
+        let Some(text) = open.and_then(|need| self.next_variant(&need.ask)) else { return false };
+        self.asked = false;
+        let interruptible = state.interruptible;
+        response.lines.push(NewLine { text, interruptible, question: true, ..NewLine::default() });
+        true
+    }
+
     /// Says that the answer was heard, where the need has words for that.
     pub(super) fn acknowledge(&mut self, response: &mut Response) {
         let flow = Arc::clone(&self.flow);

@@ -234,7 +234,13 @@ impl Dialogue {
             matches!(reading.action, Action::GiveSlot | Action::Greet | Action::Confirm | Action::Deny)
                 || !reading.in_scope
         });
-        (!question && answers && !need.slot.is_empty()).then_some(at)
+        let objections = &flow.selling.objections;
+        let heard = crate::agent::dialogue::words::words(text);
+        let bare = [&objections.yes, &objections.no]
+            .into_iter()
+            .filter_map(|patterns| locate(patterns, &heard))
+            .any(|found| found.start == 0 && found.end == heard.len());
+        (!question && answers && !bare && !need.slot.is_empty()).then_some(at)
     }
 }
 

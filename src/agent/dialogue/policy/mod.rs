@@ -325,7 +325,11 @@ impl Dialogue {
                         });
                     }
                 }
-                None => self.ask_again(&mut response),
+                None => {
+                    // Nobody answered it: another question may be worth more now.
+                    self.course.asking = None;
+                    self.ask_again(&mut response);
+                }
             },
             Some(retry) => self.step(&retry.finally, &mut response),
             None => {}

@@ -64,7 +64,7 @@ impl Dialogue {
             Outcome::Goto(state) => self.enter(*state, response),
             Outcome::Call(state) => {
                 if self.course.stack.len() < self.flow.selling.max_digressions.max(1) {
-                    self.course.stack.push(self.state);
+                    self.course.stack.push((self.state, self.course.asking));
                 }
                 self.enter(*state, response);
             }
@@ -83,13 +83,13 @@ impl Dialogue {
 
     /// The end of a digression: back to the state that it came from.
     fn back(&mut self, response: &mut Response) {
-        let Some(state) = self.course.stack.pop() else { return self.ask_again(response) };
+        let Some((state, asking)) = self.course.stack.pop() else { return self.ask_again(response) };
         let flow = Arc::clone(&self.flow);
         let Some(found) = flow.states.get(state) else { return };
         self.state = state;
         self.progressed();
         self.asked = true;
-        self.course.asking = None;
+        self.course.asking = asking;
         response.events.push(AgentEvent::State { state: found.name.clone() });
         response.expect = self.expectation().cloned();
         match found.next.as_ref().filter(|_| found.call.is_some()) {
@@ -152,7 +152,7 @@ impl Dialogue {
             let template = self.next_variant(&ask.template).unwrap_or_default();
             response.task = Some(Task { text, template, interruptible: state.interruptible });
         } else if let Some(call) = state.call.filter(|_| self.course.stack.len() < MAX_STACK) {
-            self.course.stack.push(target);
+            self.course.stack.push((target, None));
             response.hops += 1;
             if response.hops <= MAX_HOPS {
                 self.enter(call, response);
@@ -231,7 +231,11 @@ impl Dialogue {
         }
         self.disclose_first(response);
         if let Some(discover) = &state.discover {
-            return self.discover(state, discover, response);
+            // What came between was no answer: the same question, in other words.
+            if !self.same_question(state, response) {
+                self.discover(state, discover, response);
+            }
+            return;
         }
         if response.lines.iter().any(|line| line.discloses == Some(self.state)) {
             // Its disclosure is its question.
