@@ -3,7 +3,7 @@
 //! A phrase may stand anywhere in what was said; the one with the most words wins, so "yes but I can't come" is no yes. Of
 //! equals a whole answer wins over a part, then the later one, because people correct themselves ("no, I mean yes").
 
-use super::phrase::{Found, Pattern, Phrase, SlotLists};
+use super::phrase::{Found, Pattern, Phrase, SlotLists, marks};
 use super::words::words;
 
 /// Words that turn the meaning of what follows.
@@ -38,7 +38,12 @@ pub(crate) struct Candidate<'a, T> {
 
 /// The best of these patterns where it is found in the words as it is written.
 pub(crate) fn locate(patterns: &[Pattern], words: &[String]) -> Option<Found> {
-    patterns.iter().filter_map(|pattern| find(pattern, words)).max_by_key(|found| rank(found, words))
+    found_in(patterns, words, marks(words))
+}
+
+fn found_in(patterns: &[Pattern], words: &[String], marks: u64) -> Option<Found> {
+    let likely = patterns.iter().filter(|pattern| pattern.missing(marks) == 0);
+    likely.filter_map(|pattern| find(pattern, words)).max_by_key(|found| rank(found, words))
 }
 
 /// The candidate that fits best.
@@ -47,15 +52,17 @@ pub(crate) fn among<T: Copy>(candidates: &[Candidate<'_, T>], words: &[String]) 
         return None;
     }
     let all = || candidates.iter().enumerate();
+    let marks = marks(words);
     let exact = all().filter_map(|(order, candidate)| {
-        let found = locate(candidate.patterns, words)?;
+        let found = found_in(candidate.patterns, words, marks)?;
         Some(((rank(&found, words), candidate.priority, std::cmp::Reverse(order)), candidate.what, found))
     });
     let best = exact.max_by_key(|(rank, ..)| *rank).map(|(_, what, found)| (what, found));
     let nearly = || {
         all()
             .filter_map(|(order, candidate)| {
-                let near = candidate.patterns.iter().filter_map(|pattern| nearly(pattern, words));
+                let likely = candidate.patterns.iter().filter(|pattern| pattern.missing(marks) <= 1);
+                let near = likely.filter_map(|pattern| nearly(pattern, words));
                 let found = near.max_by_key(|found| found.fixed)?;
                 Some(((found.fixed, candidate.priority, std::cmp::Reverse(order)), candidate.what, found))
             })
@@ -86,7 +93,9 @@ pub fn choose(phrases: &[String], text: &str) -> Option<usize> {
 /// opening ("well, yes"), or so long that it can be nothing else.
 pub(crate) fn is_whole<'a>(patterns: impl Iterator<Item = &'a Pattern>, words: &[String]) -> bool {
     let opening = |word: &String| OPENINGS.contains(&word.as_str());
-    patterns.filter(|pattern| !pattern.ends_open()).any(|pattern| {
+    let marks = marks(words);
+    let mut likely = patterns.filter(|pattern| pattern.missing(marks) == 0 && !pattern.ends_open());
+    likely.any(|pattern| {
         pattern.find(words).is_some_and(|found| {
             let before = words.get(..found.start).unwrap_or_default();
             found.end == words.len() && (found.fixed >= 3 || before.iter().all(opening))

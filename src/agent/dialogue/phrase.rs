@@ -33,6 +33,8 @@ enum Token {
 /// One sequence to be found in the caller's words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Pattern {
+    /// Which words it cannot do without, see [`marks`].
+    marks: u64,
     tokens: Vec<Token>,
 }
 
@@ -104,7 +106,8 @@ impl Phrase {
             if tokens.iter().filter(|token| matches!(token, Token::Any | Token::Free { .. })).count() > MAX_OPEN {
                 return Err(format!("more than {MAX_OPEN} stars and free slots: split the phrase"));
             }
-            let pattern = Pattern { tokens };
+            let own = tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(word) } else { None });
+            let pattern = Pattern { marks: marks(own), tokens };
             if !phrase.patterns.contains(&pattern) {
                 phrase.patterns.push(pattern);
             }
@@ -258,7 +261,24 @@ fn compile(sequence: &[Item], lists: &SlotLists) -> Result<Vec<Token>, String> {
     Ok(out)
 }
 
+/// One bit for each word: what has not all bits of a pattern does not hold all its words. A flow has thousands of patterns, and a
+/// sentence the words of a few.
+pub(crate) fn marks<'a>(words: impl IntoIterator<Item = &'a String>) -> u64 {
+    let mark = |word: &String| {
+        let hash = word
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        1_u64 << (hash >> 58)
+    };
+    words.into_iter().fold(0, |all, word| all | mark(word))
+}
+
 impl Pattern {
+    /// How many of its words are surely missing among words with these [`marks`]; it may be more.
+    pub fn missing(&self, marks: u64) -> u32 {
+        (self.marks & !marks).count_ones()
+    }
+
     /// More words may belong to it: its end is a star or a free slot.
     pub fn ends_open(&self) -> bool {
         matches!(self.tokens.last(), Some(Token::Any | Token::Free { .. }))
