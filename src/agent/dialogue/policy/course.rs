@@ -80,6 +80,8 @@ pub(super) struct Course {
     /// How often it was repeated.
     pub repeated: u32,
     pub disclosed: BTreeSet<usize>,
+    /// Somebody was asked to take the call and did not.
+    pub refused: bool,
 }
 
 impl Course {

@@ -354,6 +354,7 @@ impl Dialogue {
 
     /// The other side did not take the call.
     pub fn transfer_failed(&mut self, target: &str) -> Response {
+        self.course.refused = true;
         let step = self.flow.transfer_failed.clone();
         self.ending(&step, EndReason::Failed { why: format!("the transfer to {target} was not accepted") })
     }

@@ -69,6 +69,15 @@ impl Dialogue {
                 self.enter(*state, response);
             }
             Outcome::Return => self.back(response),
+            Outcome::Transfer(target) if self.course.refused => {
+                // Nobody is asked twice.
+                let flow = Arc::clone(&self.flow);
+                let target = target.fill(|name| self.variables.get(name).map(String::as_str));
+                let text = flow.transfer_failed.say.as_ref().and_then(|say| self.next_variant(say));
+                response.lines.extend(text.map(plain_line));
+                let why = format!("the transfer to {target} was not accepted");
+                response.end = Some(End::HangUp(EndReason::Failed { why }));
+            }
             Outcome::Transfer(target) => {
                 let target = target.fill(|name| self.variables.get(name).map(String::as_str));
                 response.end = Some(if target.is_empty() {
