@@ -7,10 +7,11 @@
 //! | `conversation` | [`Agent`]: inputs, timers, actions |
 //! | `listening`, `keypad`, `speaking` | what it does about the caller's words, keys, its own lines and endings |
 //! | `ahead` | the answer that is begun before the end of the turn is certain |
+//! | `plan`, `chat` | what a call brings along; a conversation in writing |
 //! | `governor` | what is said when the answer is late |
 //! | `overlap` | speech over the agent's voice: softer, then stop or go on |
 //! | `turn` | the floor, the end of a turn, barge-in, the lines on their way to the caller's ear |
-//! | `dialogue` | the flow, matching, prompts, slots, sentences of a streamed answer, memory |
+//! | `dialogue` | the flow (`document`, `parse`, `check`, `graph`), what words mean in it and what follows (`policy`), figures in words (`spoken`), prompts, sentences of a streamed answer, memory |
 
 mod action;
 mod ahead;

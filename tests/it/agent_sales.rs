@@ -761,6 +761,61 @@ fn nobody_talks_for_ever() {
     }
 }
 
+/// Callers who say what the shipped flows expect, in any order, and sometimes nothing or something else.
+#[test]
+fn no_shipped_flow_is_brought_to_a_standstill() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sip-config/flows");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert!(files.len() >= 9, "{files:?}");
+    let mut number = 99_u64;
+    let mut next = || {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) as usize
+    };
+    for file in files {
+        let flow = Arc::new(Flow::load(&file).unwrap_or_else(|error| panic!("{error}")));
+        let mut words: BTreeSet<String> = BTreeSet::new();
+        flow.expectations().iter().for_each(|expectation| words.extend(expectation.phrases.iter().cloned()));
+        let words: Vec<String> = words.into_iter().collect();
+        let mut answered = BTreeSet::new();
+        for seed in 0..100 {
+            let plan = AgentPlan { seed, ..AgentPlan::default() };
+            let mut chat = Chat::new(Arc::clone(&flow), plan, &TurnConfig::default());
+            let mut outputs = chat.start();
+            let mut rebuttals = BTreeSet::new();
+            for turn in 0..100 {
+                for output in outputs {
+                    match output {
+                        ChatOutput::Line { notes, text } => {
+                            assert!(!text.contains(['{', '}']), "{text}");
+                            if let (Some(objection), Some(rebuttal)) = (notes.objection, notes.rebuttal) {
+                                answered.insert(objection.clone());
+                                assert!(rebuttals.insert((objection, rebuttal)), "{file:?}: a rebuttal twice: {text}");
+                            }
+                        }
+                        ChatOutput::End(reason) => assert_eq!(reason, EndReason::Completed, "{file:?}"),
+                        _ => {}
+                    }
+                }
+                if chat.has_ended() {
+                    break;
+                }
+                assert!(turn < 70, "{file:?}: no end in state '{}'", chat.state_name());
+                outputs = match next() % 12 {
+                    0 => chat.silence(),
+                    1 => chat.say("brzl"),
+                    _ => chat.say(&words[next() % words.len()]),
+                };
+                assert!(!outputs.is_empty(), "{file:?}: a standstill in state '{}'", chat.state_name());
+            }
+            assert!(chat.has_ended());
+        }
+        let sells = flow.version() > 0;
+        assert!(!sells || answered.len() > 10, "{file:?}: hardly any objection was met: {answered:?}");
+    }
+}
+
 #[test]
 fn a_call_with_sound_ends_by_itself() {
     let mut session = Session::with_agent(Agent::with_plan(flow(), AgentPlan::default(), times()));

@@ -41,6 +41,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_whole_sales_call_is_remembered() {
+        let mut memory = Memory::default();
+        for turn in 0..15 {
+            memory.keep(Role::Assistant, &format!("question {turn}"));
+            memory.keep(Role::User, &format!("answer {turn}"));
+        }
+        assert_eq!(memory.turns().count(), 30);
+        assert_eq!(memory.turns().next().unwrap().content, "question 0");
+    }
+
+    #[test]
     fn it_is_bounded_and_joins_what_one_speaker_said() {
         let mut memory = Memory::default();
         memory.keep(Role::Assistant, "Hello.");

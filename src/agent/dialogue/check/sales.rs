@@ -6,7 +6,7 @@ use crate::agent::dialogue::flow::{Flow, State};
 use crate::agent::dialogue::selling::{DISCLOSURES, INTERRUPTS, Kind};
 use crate::agent::dialogue::spoken::Tongue;
 use crate::nlu::Objection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest rebuttals of an objection.
 const MIN_REBUTTALS: usize = 3;
@@ -79,6 +79,7 @@ fn tables(flow: &Flow, findings: &mut Findings<'_>) {
             findings.warning(objection.line, what);
         }
     }
+    contradictions(flow, findings);
     for state in flow.states.iter().filter(|state| state.purpose == Kind::Disclosure) {
         if state.say.is_none() {
             findings.error(state.line, format!("state '{}' discloses, but says nothing: add 'say'", state.name));
@@ -88,6 +89,22 @@ fn tables(flow: &Flow, findings: &mut Findings<'_>) {
             findings.error(state.line, what);
         }
         wording(flow, state, findings);
+    }
+}
+
+/// The same words cannot raise two objections.
+fn contradictions(flow: &Flow, findings: &mut Findings<'_>) {
+    let mut phrases: BTreeMap<Vec<&str>, &str> = BTreeMap::new();
+    for objection in &flow.selling.objections.all {
+        for plain in objection.patterns.iter().filter_map(|pattern| pattern.plain()) {
+            let text = plain.join(" ");
+            let first = phrases.entry(plain).or_insert(&objection.name);
+            if *first != objection.name {
+                let what =
+                    format!("'{text}' raises '{first}' and '{}': the first counts; keep it in one", objection.name);
+                findings.warning(objection.line, what);
+            }
+        }
     }
 }
 
