@@ -1,8 +1,10 @@
 //! Builds every part and joins them. The only place that knows all rooms.
 
+mod facts;
 mod flows;
 mod languages;
 
+pub use facts::{equip, flow};
 pub use flows::{Reloaded, flows};
 pub use languages::{Lacking, lacking};
 

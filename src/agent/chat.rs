@@ -1,7 +1,8 @@
 //! A conversation in writing: the flow without sound and time. For authors who try a flow out, for tests, and for whole sales
 //! calls by the thousand.
 
-use super::dialogue::{Dialogue, End, Flow, Keys, Memory, Response, Task, request};
+use super::dialogue::{Dialogue, End, Flow, Keys, Memory, Response, Sentences, Task, request};
+use super::obeying::{filter, tool_record};
 use super::{AgentEvent, AgentPlan, TurnConfig};
 use crate::record::{EndReason, TurnNotes};
 use crate::speech::{ChatRequest, Role};
@@ -38,6 +39,7 @@ pub struct Chat {
     memory: Memory,
     task: Option<Task>,
     max_tokens: u32,
+    max_sentences: usize,
     ended: bool,
 }
 
@@ -49,6 +51,7 @@ impl Chat {
             memory: Memory::default(),
             task: None,
             max_tokens: config.max_tokens,
+            max_sentences: config.max_sentences,
             ended: false,
         }
     }
@@ -102,18 +105,45 @@ impl Chat {
     /// The language model's answer; none: the one that the flow has ready. Nothing where it was not asked.
     pub fn answer(&mut self, text: Option<&str>) -> Vec<ChatOutput> {
         let Some(task) = self.task.take() else { return Vec::new() };
-        let text = match text {
-            Some(text) => self.dialogue.flow().tongue().text(text.trim()),
-            None => task.template,
-        };
+        let offers = self.dialogue.offer_terms(&task.permits);
+        let filter = filter(&self.dialogue, &self.memory, &task, &offers);
+        let mut sentences = Sentences::default();
+        let mut given = sentences.push(text.unwrap_or_default());
+        given.extend(sentences.finish());
         let mut outputs = Vec::new();
-        if !text.is_empty() {
+        let mut lines = Vec::new();
+        for sentence in given.into_iter().take(self.max_sentences) {
+            if let Some(why) = filter.refuses(&sentence) {
+                self.dialogue.want_nothing();
+                outputs.push(ChatOutput::Event(AgentEvent::Unsaid { why }));
+                break;
+            }
+            lines.push(self.dialogue.flow().tongue().text(&sentence));
+        }
+        let notes = task.notes();
+        if lines.is_empty() && !task.template.is_empty() {
+            lines.push(task.template);
+        }
+        for text in lines {
             self.dialogue.note_said(&text);
             self.memory.keep(Role::Assistant, &text);
-            outputs.push(ChatOutput::Line { text, notes: Box::default() });
+            outputs.push(ChatOutput::Line { text, notes: Box::new(notes.clone()) });
         }
         let response = self.dialogue.answered();
         outputs.extend(self.carry_out(response));
+        outputs
+    }
+
+    /// The language model calls a tool, before its answer is given.
+    pub fn tool(&mut self, name: &str, arguments: &serde_json::Value) -> Vec<ChatOutput> {
+        let Some(task) = &self.task else { return Vec::new() };
+        let permits = task.permits.clone();
+        let (mut outputs, verdict) = match self.dialogue.obey(&permits, name, arguments) {
+            Ok(response) => (self.carry_out(response), "done"),
+            Err(refusal) => (Vec::new(), refusal.label()),
+        };
+        let record = tool_record(name, self.dialogue.state_name(), verdict);
+        outputs.push(ChatOutput::Event(AgentEvent::Tool(record)));
         outputs
     }
 
@@ -151,9 +181,9 @@ impl Chat {
             outputs.push(ChatOutput::Line { text: line.text, notes: line.notes });
         }
         if let Some(task) = task {
-            let (facts, max_tokens) = (self.dialogue.facts(), self.max_tokens);
-            let template = task.template.clone();
-            let what = request(self.dialogue.flow(), &task.text, &facts, &self.memory, template, max_tokens);
+            let offers = self.dialogue.offer_terms(&task.permits);
+            let data = self.dialogue.data();
+            let what = request(self.dialogue.flow(), &task, &offers, &data, &self.memory, self.max_tokens);
             self.task = Some(task);
             outputs.push(ChatOutput::Ask(what));
         }

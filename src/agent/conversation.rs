@@ -37,6 +37,8 @@ pub struct Agent {
     pub(super) latency: Option<TurnLatency>,
     /// Questions asked so far.
     pub(super) asks: u32,
+    /// Tools that the language model has called so far.
+    pub(super) tool_calls: u32,
     /// Lines in a row that could not be said.
     pub(super) failed_lines: u32,
     /// The caller cannot be heard.
@@ -83,6 +85,7 @@ impl Agent {
             expected: None,
             latency: None,
             asks: 0,
+            tool_calls: 0,
             failed_lines: 0,
             deaf: false,
             mute: false,

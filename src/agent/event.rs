@@ -1,6 +1,6 @@
 //! What the agent reports: the transcript as it comes about.
 
-use crate::record::{ObjectionRecord, OfferRecord, TimelineEvent, TurnNotes, TurnRecord};
+use crate::record::{ObjectionRecord, OfferRecord, TimelineEvent, ToolRecord, TurnNotes, TurnRecord};
 
 /// Something for the record and the live view.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,6 +24,13 @@ pub enum AgentEvent {
     Objection(ObjectionRecord),
     /// An offer was made or accepted.
     Offer(OfferRecord),
+    /// The language model called a tool.
+    Tool(ToolRecord),
+    /// A sentence of the language model was not spoken.
+    Unsaid {
+        /// `figure`, `claim`, `markup`, `instructions` or `length`.
+        why: &'static str,
+    },
     /// A slot was filled.
     Slot {
         /// Its name.

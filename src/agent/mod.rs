@@ -12,6 +12,7 @@
 //! | `overlap` | speech over the agent's voice: softer, then stop or go on |
 //! | `turn` | the floor, the end of a turn, barge-in, the lines on their way to the caller's ear |
 //! | `dialogue` | the flow (`document`, `parse`, `check`, `graph`), what words mean in it and what follows (`policy`), figures in words (`spoken`), prompts, sentences of a streamed answer, memory |
+//! | `leash`, `obeying` | what the language model is told, may do, and may say |
 
 mod action;
 mod ahead;
@@ -25,7 +26,9 @@ mod event;
 mod governor;
 mod input;
 mod keypad;
+mod leash;
 mod listening;
+mod obeying;
 mod overlap;
 mod phase;
 mod plan;

@@ -1,6 +1,7 @@
 //! Where the call stands; what is true only there lives in that phase's struct.
 
 use super::dialogue::{Dialogue, End, Sentences, Task};
+use super::leash::Filter;
 use super::turn::{CallerTurn, NewLine};
 use crate::audio::{MediaTime, UtteranceId};
 
@@ -123,6 +124,8 @@ pub(crate) struct Question {
     pub task: Task,
     /// The answer as it comes.
     pub sentences: Sentences,
+    /// What may be said.
+    pub filter: Filter,
     /// Sentences said.
     pub said: usize,
     /// When to do without, or without the rest.

@@ -3,6 +3,7 @@
 use super::bounded::bounded;
 use super::conversation::Agent;
 use super::dialogue::{End, Response, Sentences, Task, request};
+use super::obeying::filter;
 use super::phase::{Leaving, Phase, Question, Talking, Transferring};
 use super::turn::{Ended, NewLine};
 use super::{Action, AgentEvent};
@@ -147,15 +148,16 @@ impl Agent {
 
     pub(super) fn ask(&mut self, at: MediaTime, task: Task) {
         let max_tokens = self.config.max_tokens;
-        let facts = self.dialogue.facts();
-        let request =
-            request(self.dialogue.flow(), &task.text, &facts, &self.memory, task.template.clone(), max_tokens);
+        let offers = self.dialogue.offer_terms(&task.permits);
+        let request = request(self.dialogue.flow(), &task, &offers, &self.dialogue.data(), &self.memory, max_tokens);
+        let filter = filter(&self.dialogue, &self.memory, &task, &offers);
         let Phase::Talking(talking) = &mut self.phase else { return };
         self.asks = self.asks.saturating_add(1);
         talking.question = Some(Question {
             ask: self.asks,
             task,
             sentences: Sentences::default(),
+            filter,
             said: 0,
             until: at.plus_ms(self.config.first_sentence_ms),
             done_by: at.plus_ms(self.config.answer_ms.max(self.config.first_sentence_ms)),
@@ -197,8 +199,7 @@ impl Agent {
                 }
                 self.question_over(at, false);
             }
-            // No tool was offered, so this one is refused; the answer goes on.
-            Reply::ToolCall { .. } => {}
+            Reply::ToolCall { name, arguments, .. } => self.tool_called(at, &name, &arguments),
             Reply::Failed(_) => self.question_over(at, false),
         }
     }
@@ -207,14 +208,18 @@ impl Agent {
     fn say_sentence(&mut self, at: MediaTime, text: String) -> bool {
         let Phase::Talking(talking) = &mut self.phase else { return true };
         let Some(question) = &mut talking.question else { return true };
+        if let Some(why) = question.filter.refuses(&text) {
+            self.unsaid(why);
+            return true;
+        }
         question.said += 1;
         question.until = question.done_by;
         let enough = question.said >= self.config.max_sentences;
-        let interruptible = question.task.interruptible;
+        let (interruptible, notes) = (question.task.interruptible, question.task.notes());
         // The model writes figures; a voice says them.
         let text = self.dialogue.flow().tongue().text(&text);
         self.dialogue.note_said(&text);
-        self.say(at, NewLine { text, interruptible, ..NewLine::default() });
+        self.say(at, NewLine { text, interruptible, notes, ..NewLine::default() });
         enough
     }
 
@@ -234,9 +239,10 @@ impl Agent {
         let Some(question) = talking.question.take() else { return };
         talking.quiet_since = at;
         if question.said == 0 && !question.task.template.is_empty() {
+            let notes = question.task.notes();
             let Task { template: text, interruptible, .. } = question.task;
             self.dialogue.note_said(&text);
-            self.say(at, NewLine { text, interruptible, ..NewLine::default() });
+            self.say(at, NewLine { text, interruptible, notes, ..NewLine::default() });
         }
         let response = self.dialogue.answered();
         let latency = self.latency.take();

@@ -39,6 +39,7 @@ impl Ledger {
                 turns: Vec::new(),
                 timeline: Default::default(),
                 sales: Default::default(),
+                llm: Default::default(),
                 engines: EngineNames::default(),
                 media: MediaReport::default(),
                 recording: None,
@@ -128,6 +129,14 @@ impl Ledger {
             AgentEvent::Objection(objection) => {
                 self.record.sales.objection(objection.clone());
                 AgentEvent::Objection(objection)
+            }
+            AgentEvent::Tool(tool) => {
+                self.record.llm.tool(tool.clone());
+                AgentEvent::Tool(tool)
+            }
+            AgentEvent::Unsaid { why } => {
+                self.record.llm.unsaid(why);
+                AgentEvent::Unsaid { why }
             }
             AgentEvent::Offer(offer) => {
                 self.record.sales.offer(offer.clone());

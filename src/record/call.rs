@@ -1,6 +1,6 @@
 //! The record of a call.
 
-use super::{SalesRecord, Timeline, TurnRecord};
+use super::{LlmRecord, SalesRecord, Timeline, TurnRecord};
 use crate::id::CallId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -174,6 +174,9 @@ pub struct CallRecord {
     /// Objections and offers.
     #[serde(default, skip_serializing_if = "SalesRecord::is_empty")]
     pub sales: SalesRecord,
+    /// What the language model was and was not let do.
+    #[serde(default, skip_serializing_if = "LlmRecord::is_empty")]
+    pub llm: LlmRecord,
     /// The engines that served.
     pub engines: EngineNames,
     /// How the media went.

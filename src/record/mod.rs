@@ -2,6 +2,7 @@
 
 mod call;
 mod delays;
+mod llm;
 mod picture;
 mod sales;
 mod timeline;
@@ -10,6 +11,7 @@ mod waves;
 
 pub use call::{CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION};
 pub use delays::Delays;
+pub use llm::{LlmRecord, ToolRecord};
 pub use picture::picture;
 pub use sales::{ObjectionOutcome, ObjectionRecord, OfferRecord, SalesRecord, TurnNotes};
 pub use timeline::{Stage, TIMELINE_ENTRIES, Timeline, TimelineEvent};

@@ -27,6 +27,9 @@ pub struct TurnNotes {
     /// A buying signal was heard in it; caller only.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub signal: bool,
+    /// The facts that it answers from, as `file#heading`; agent only.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sources: Vec<String>,
     /// The slots that it filled, masked; caller only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub slots: BTreeMap<String, String>,

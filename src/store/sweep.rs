@@ -62,6 +62,7 @@ fn record_of(files: &Files, id: CallId, entry: &Path, recording: bool) -> CallRe
         turns: Vec::new(),
         timeline: Default::default(),
         sales: Default::default(),
+        llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),
         recording: recording.then(|| format!("{id}.wav")),

@@ -69,6 +69,7 @@ async fn start() -> Running {
         turns: Vec::new(),
         timeline: Default::default(),
         sales: Default::default(),
+        llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },
         recording: None,

@@ -30,6 +30,7 @@ fn record(id: CallId) -> CallRecord {
         turns: Vec::new(),
         timeline: Default::default(),
         sales: Default::default(),
+        llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),
         recording: Some("to be filled in".into()),

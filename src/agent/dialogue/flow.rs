@@ -1,13 +1,15 @@
 //! A flow: the states of a conversation, ready to run. Whatever [`Flow::parse`] gives has passed the static check.
 
+use super::facts::FlowFacts;
 use super::guard::Guard;
 use super::phrase::Pattern;
 use super::prompt::{Prompt, Template, value};
 use super::selling::{Discover, Kind, Selling};
 use super::spoken::Tongue;
+use crate::agent::leash::Permits;
 use crate::agent::{FlowError, FlowFinding};
 use crate::nlu::Scene;
-use crate::speech::{AnswerKind, Expectation, Language};
+use crate::speech::{AnswerKind, Expectation, FactFinder, Language};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +118,8 @@ pub(crate) struct Collect {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct AskModel {
     pub task: Template,
+    /// The task as it was written.
+    pub words: String,
     pub template: Prompt,
 }
 
@@ -152,6 +156,10 @@ pub(crate) struct State {
     pub discover: Option<Discover>,
     pub discloses: Vec<String>,
     pub brief: Option<Prompt>,
+    /// Questions that the flow does not answer are answered from its facts.
+    pub facts: bool,
+    /// What the language model may do in it.
+    pub tools: Permits,
     pub expectation: Arc<Expectation>,
 }
 
@@ -186,6 +194,7 @@ pub struct Flow {
     pub(crate) slot_values: BTreeMap<String, Vec<String>>,
     pub(crate) states: Vec<State>,
     pub(crate) selling: Selling,
+    pub(crate) facts: FlowFacts,
     /// What was found while reading; no errors.
     pub(crate) warnings: Vec<FlowFinding>,
 }
@@ -255,6 +264,23 @@ impl Flow {
     /// The synthesiser's name of the voice; none is the configuration's.
     pub fn voice(&self) -> Option<&str> {
         self.voice.as_deref()
+    }
+
+    /// The folder with its facts, as it stands in the file, and its line.
+    pub fn knowledge(&self) -> Option<(&str, usize)> {
+        self.facts.folder.as_ref().map(|(folder, line)| (folder.as_str(), *line))
+    }
+
+    /// The product that its facts must be about, where it names one.
+    pub fn product(&self) -> Option<&str> {
+        self.facts.product.as_deref()
+    }
+
+    /// The flow with its facts at hand: from now on it answers questions from them.
+    #[must_use]
+    pub fn with_facts(mut self, finder: Arc<dyn FactFinder>) -> Self {
+        self.facts.set_finder(finder);
+        self
     }
 
     /// The variables that its lines may name.
@@ -364,7 +390,7 @@ impl Flow {
             .chain(needs)
             .chain(objections)
             .chain(offers)
-            .chain([Some(&self.fillers)])
+            .chain([Some(&self.fillers), self.facts.folder.as_ref().map(|_| &self.facts.unknown)])
             .flatten()
     }
 }

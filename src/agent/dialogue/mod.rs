@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod facts;
 mod flow;
 mod graph;
 mod guard;
@@ -12,6 +13,7 @@ mod parse;
 mod phrase;
 mod policy;
 mod prompt;
+mod question;
 mod response;
 mod selling;
 mod sentence;
@@ -23,7 +25,7 @@ pub use graph::{FlowGraph, GraphState, Way, WayKind};
 pub use matching::choose;
 pub(crate) use memory::Memory;
 pub(crate) use policy::Dialogue;
-pub(crate) use prompt::request;
+pub(crate) use prompt::{RULES, request};
 pub(crate) use response::{End, Keys, Response, Task};
 pub(crate) use sentence::Sentences;
 pub(crate) use words::{is_assent, is_backchannel, is_short, says_nothing};

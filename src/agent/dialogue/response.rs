@@ -1,9 +1,10 @@
 //! What the dialogue decides, for the agent to carry out.
 
 use crate::agent::AgentEvent;
+use crate::agent::leash::Permits;
 use crate::agent::turn::NewLine;
-use crate::record::EndReason;
-use crate::speech::Expectation;
+use crate::record::{EndReason, TurnNotes};
+use crate::speech::{Expectation, Passage};
 use std::sync::Arc;
 
 /// How the call is to end.
@@ -19,11 +20,25 @@ pub(crate) enum End {
 }
 
 /// What the language model is to answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Task {
     pub text: String,
     pub template: String,
     pub interruptible: bool,
+    /// The facts that it is to be answered from.
+    pub passages: Vec<Passage>,
+    /// What the model may do with its answer.
+    pub permits: Permits,
+}
+
+impl Task {
+    /// What the record says of a line of its answer.
+    pub fn notes(&self) -> TurnNotes {
+        TurnNotes {
+            sources: self.passages.iter().map(|passage| passage.source.clone()).collect(),
+            ..TurnNotes::default()
+        }
+    }
 }
 
 /// What the agent does next, in this order.

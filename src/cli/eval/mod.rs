@@ -3,6 +3,7 @@
 //! Figures go to standard output, with `--json` as one object, and how far it is to standard error.
 
 mod asr;
+mod dialogue;
 mod knowledge;
 pub(super) mod manifest;
 mod overlap;
@@ -32,6 +33,9 @@ enum What {
     /// Recognition: are the words right, and does a flow understand what was meant?
     #[command(after_help = asr::EXAMPLES)]
     Asr(asr::Args),
+    /// Dialogues: does the agent do in each call what it should?
+    #[command(after_help = dialogue::EXAMPLES)]
+    Dialogue(dialogue::Args),
     /// Facts: is the right one found, and is nothing answered that no fact answers?
     #[command(after_help = knowledge::EXAMPLES)]
     Knowledge(knowledge::Args),
@@ -47,6 +51,7 @@ enum What {
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Asr(args) => asr::run(args, settings).await?,
+        What::Dialogue(args) => return dialogue::run(args, settings).await,
         What::Knowledge(args) => tokio::task::spawn_blocking(move || knowledge::run(&args)).await??,
         What::Overlap(args) => tokio::task::spawn_blocking(move || overlap::run(&args, &settings)).await??,
         What::Vad(args) => tokio::task::spawn_blocking(move || vad::run(&args, &settings)).await??,

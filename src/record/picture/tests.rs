@@ -29,6 +29,7 @@ fn record(turns: Vec<TurnRecord>, events: Vec<(u64, Stage)>) -> CallRecord {
         turns,
         timeline,
         sales: Default::default(),
+        llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },
         recording: None,

@@ -24,6 +24,9 @@ pub(super) struct FlowDoc {
     #[serde(default)]
     pub include: Vec<Spanned<String>>,
     pub voice: Option<String>,
+    pub knowledge: Option<Spanned<String>>,
+    pub product: Option<String>,
+    pub unknown_question: Option<Spanned<Texts>>,
     pub start: Option<Spanned<String>>,
     pub max_turns: Option<Spanned<u32>>,
     pub close_from: Option<Spanned<u32>>,
@@ -252,4 +255,7 @@ pub(super) struct StateDoc {
     pub cost: Option<Spanned<f64>>,
     pub discloses: Option<Names>,
     pub brief: Option<Spanned<Texts>>,
+    pub facts: Option<bool>,
+    #[serde(default)]
+    pub tools: Vec<Spanned<String>>,
 }

@@ -123,6 +123,8 @@ impl<'a> Joiner<'a> {
             ("language", part.language.take().is_some()),
             ("start", part.start.take().is_some()),
             ("voice", part.voice.take().is_some()),
+            ("knowledge", part.knowledge.take().is_some()),
+            ("product", part.product.take().is_some()),
             ("max_turns", part.max_turns.take().is_some()),
             ("close_from", part.close_from.take().is_some()),
         ];
@@ -184,6 +186,7 @@ fn join(document: &mut FlowDoc, included: Vec<FlowDoc>) {
         document.transfer_failed = document.transfer_failed.take().or(part.transfer_failed);
         document.no_input = document.no_input.take().or(part.no_input);
         document.no_match = document.no_match.take().or(part.no_match);
+        document.unknown_question = document.unknown_question.take().or(part.unknown_question);
         document.closing = document.closing.take().or(part.closing);
         document.objections = document.objections.take().or(part.objections);
         document.signals = document.signals.take().or(part.signals);

@@ -5,9 +5,11 @@ mod include;
 mod reader;
 mod selling;
 mod state;
+mod tools;
 
 use super::check::check;
 use super::document::{EndingDoc, FlowDoc, RetryDoc};
+use super::facts::{FlowFacts, default_unknown};
 use super::flow::{Flow, Outcome, Retry, Step, Variable};
 use super::prompt::{Prompt, Wording};
 use super::selling::{Kind, Objecting, Selling, Signals};
@@ -53,6 +55,9 @@ pub(super) fn parse(
     findings.dedup();
     match flow {
         Some(mut flow) if findings.iter().all(|finding| finding.severity == Severity::Warning) => {
+            if let Some((_, line)) = &mut flow.facts.folder {
+                *line = sources.place(*line).1;
+            }
             for variable in &mut flow.variables {
                 variable.line = sources.place(variable.line).1;
             }
@@ -188,6 +193,21 @@ impl Reader {
                 Prompt { id: self.prompts, line: 1, wordings }
             }
         };
+        let unknown = self.prompt(doc.unknown_question).unwrap_or_else(|| {
+            let wording = |text: &&str| Wording { plain: self.template(text, 1), ..Wording::default() };
+            let wordings = default_unknown(&language.0).iter().map(wording).collect();
+            self.prompts += 1;
+            Prompt { id: self.prompts, line: 1, wordings }
+        });
+        let facts = FlowFacts {
+            folder: doc.knowledge.map(|folder| {
+                let line = self.line(folder.span());
+                (folder.into_inner(), line)
+            }),
+            product: doc.product,
+            unknown,
+            ..FlowFacts::default()
+        };
         let unused: Vec<_> = self
             .sets
             .iter()
@@ -226,6 +246,7 @@ impl Reader {
                 .collect(),
             states,
             selling,
+            facts,
             warnings: Vec::new(),
         };
         // What lines are chosen by must reach them, declared or not.

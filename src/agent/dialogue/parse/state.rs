@@ -46,7 +46,8 @@ impl Reader {
         let ask = match (doc.ask, doc.template) {
             (Some(task), template) => {
                 let at = self.line(task.span());
-                let task = self.template(task.get_ref(), at);
+                let words = task.get_ref().clone();
+                let task = self.template(&words, at);
                 let template = self.prompt(template);
                 if template.is_none() {
                     self.error(
@@ -54,7 +55,7 @@ impl Reader {
                         "'ask' without 'template': give the answer that is said when no language model does",
                     );
                 }
-                template.map(|template| AskModel { task, template })
+                template.map(|template| AskModel { task, words, template })
             }
             (None, Some(template)) => {
                 let at = self.line(template.span());
@@ -158,6 +159,8 @@ impl Reader {
             discover,
             discloses: self.discloses(doc.discloses, doc.kind.as_ref(), line),
             brief: self.prompt(doc.brief),
+            facts: doc.facts.unwrap_or(true),
+            tools: self.tools(doc.tools),
             expectation: Arc::new(Expectation { language: defaults.language.clone(), kind, phrases }),
             name: name.into_inner(),
         }

@@ -1,5 +1,6 @@
 //! Where a sales conversation stands beside its state.
 
+use crate::agent::leash::Move;
 use crate::nlu::ReadIntents;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -82,6 +83,10 @@ pub(super) struct Course {
     pub disclosed: BTreeSet<usize>,
     /// Somebody was asked to take the call and did not.
     pub refused: bool,
+    /// The question is put again when the language model has answered.
+    pub resume: bool,
+    /// What the language model asked to be done with its answer.
+    pub wanted: Option<Move>,
 }
 
 impl Course {

@@ -5,8 +5,10 @@ mod course;
 mod disclosing;
 mod discovering;
 mod entry;
+mod knowing;
 mod meaning;
 mod moving;
+mod obeying;
 mod objecting;
 mod offering;
 mod saying;
@@ -106,11 +108,6 @@ impl Dialogue {
     /// The disposition set so far.
     pub fn disposition(&self) -> Option<&str> {
         self.disposition.as_deref()
-    }
-
-    /// Everything that is known: the facts for the language model.
-    pub fn facts(&self) -> BTreeMap<String, String> {
-        self.variables.iter().chain(&self.slots).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// What may be said now.
@@ -227,7 +224,9 @@ impl Dialogue {
     pub fn understands(&self, text: &str, confidence: f32) -> bool {
         let Some(heard) = self.is_spoken(text, confidence) else { return false };
         let collects = self.asked && self.at().is_some_and(|state| state.collect.is_some());
-        collects && !digits(&heard).is_empty() || self.meaning(text, &heard, self.reading(text).as_ref()).is_some()
+        collects && !digits(&heard).is_empty()
+            || self.meaning(text, &heard, self.reading(text).as_ref()).is_some()
+            || self.known_of(text).is_some()
     }
 
     /// The call is up.
@@ -242,6 +241,8 @@ impl Dialogue {
         if let Some(response) = self.turn_taken() {
             return response;
         }
+        self.course.resume = false;
+        self.course.wanted = None;
         let Some(heard) = self.is_spoken(text, confidence) else { return self.no_match() };
         if self.asked
             && let Some(collect) = self.at().and_then(|state| state.collect.clone())
@@ -261,7 +262,15 @@ impl Dialogue {
             ..TurnNotes::default()
         };
         let Some(meaning) = meaning else {
-            let mut response = self.no_match();
+            let mut response = match self.known_of(text) {
+                Some(known) => {
+                    let mut response = Response::default();
+                    self.answer(text, known, &mut response);
+                    self.close_down(&mut response);
+                    self.done(response)
+                }
+                None => self.no_match(),
+            };
             if notes != TurnNotes::default() {
                 response.events.insert(0, AgentEvent::Understood(Box::new(notes)));
             }
@@ -374,7 +383,11 @@ impl Dialogue {
     /// The language model's answer was given: a state that goes on by itself does so.
     pub fn answered(&mut self) -> Response {
         let mut response = Response::default();
-        if let Some(next) = self.at().and_then(|state| state.next.clone()) {
+        let resume = std::mem::take(&mut self.course.resume);
+        if self.move_wanted(&mut response) {
+        } else if resume {
+            self.ask_again(&mut response);
+        } else if let Some(next) = self.at().and_then(|state| state.next.clone()) {
             self.step(&next, &mut response);
         }
         if self.course.close_next {

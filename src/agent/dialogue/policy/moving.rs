@@ -153,13 +153,15 @@ impl Dialogue {
             self.discover(state, discover, response);
         } else if let Some(ask) = &state.ask {
             self.asked = true;
-            let mut text = ask.task.render(flow.tongue(), |name| self.known(name));
+            let mut text = ask.task.quote(|name| self.is_ours(name), |name| self.known(name));
             if let Some(goal) = &state.goal {
                 text.push_str("\nWhat this part of the call is for: ");
                 text.push_str(goal);
             }
             let template = self.next_variant(&ask.template).unwrap_or_default();
-            response.task = Some(Task { text, template, interruptible: state.interruptible });
+            let permits = self.permits();
+            let interruptible = state.interruptible;
+            response.task = Some(Task { text, template, interruptible, passages: Vec::new(), permits });
         } else if let Some(call) = state.call.filter(|_| self.course.stack.len() < MAX_STACK) {
             self.course.stack.push((target, None));
             response.hops += 1;

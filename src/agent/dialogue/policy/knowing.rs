@@ -1,0 +1,72 @@
+//! Questions that the flow itself does not answer: from the facts, or not at all.
+
+use super::Dialogue;
+use super::saying::plain_line;
+use crate::agent::dialogue::prompt::Template;
+use crate::agent::dialogue::question::is_question;
+use crate::agent::dialogue::response::{Response, Task};
+use crate::speech::Passage;
+use std::sync::Arc;
+
+/// So sure a fact answers even what does not sound like a question.
+const SURELY: f32 = 0.8;
+/// The slot that keeps the question that nobody could answer.
+const OPEN_QUESTION: &str = "open_question";
+/// Most characters of a question that are kept.
+const MAX_QUESTION: usize = 160;
+
+/// What is to be said to a question.
+pub(super) enum Known {
+    /// This, the surest first.
+    Facts(Vec<Passage>),
+    /// That it is not known.
+    Nothing,
+}
+
+impl Dialogue {
+    /// What the facts have to say to this, where the state answers from facts; none: it is no question, or there are no facts.
+    pub(super) fn known_of(&self, text: &str) -> Option<Known> {
+        let facts = self.flow.facts.finder()?;
+        self.at().filter(|state| state.facts)?;
+        let found = facts.find(text);
+        let asks = is_question(text);
+        let sure = found.passages.first().map_or(0.0, |best| best.sure);
+        if found.answered && (asks || sure >= SURELY) {
+            return Some(Known::Facts(found.passages));
+        }
+        asks.then_some(Known::Nothing)
+    }
+
+    /// Answers a question from the facts, or says that it is not known; then the state's own question is put again.
+    pub(super) fn answer(&mut self, text: &str, known: Known, response: &mut Response) {
+        self.progressed();
+        let flow = Arc::clone(&self.flow);
+        let unknown = self.next_variant(&flow.facts.unknown).unwrap_or_default();
+        let Known::Facts(passages) = known else {
+            let question: String = text.chars().take(MAX_QUESTION).collect();
+            self.fill(OPEN_QUESTION.to_owned(), question, response);
+            response.lines.push(plain_line(unknown));
+            return self.ask_again(response);
+        };
+        let passages: Vec<Passage> = passages
+            .into_iter()
+            .map(|passage| Passage {
+                text: self.put_in(&passage.text),
+                say: passage.say.map(|say| self.put_in(&say)).filter(|say| !say.is_empty()),
+                ..passage
+            })
+            .collect();
+        let template = passages.first().and_then(|best| best.say.clone()).unwrap_or(unknown);
+        let text = "Answer the caller's last question from the facts, in one sentence, and nothing else.".to_owned();
+        self.course.resume = true;
+        self.asked = true;
+        response.task = Some(Task { text, template, interruptible: true, passages, permits: self.permits() });
+    }
+
+    /// A fact with the flow's variables in it, as they are spoken.
+    fn put_in(&self, text: &str) -> String {
+        let variable = |name: &str| self.variables.get(name).map(String::as_str);
+        // A brace that is none of ours stays.
+        Template::parse(text).map_or_else(|_| text.to_owned(), |template| template.render(self.flow.tongue(), variable))
+    }
+}
