@@ -14,9 +14,10 @@ const MAX_CALLS: u32 = 24;
 
 /// What may be said in answer to a task: figures and claims of the facts, the offers, the flow and the agent's own lines.
 pub(super) fn filter(dialogue: &Dialogue, memory: &Memory, task: &Task, offers: &[String]) -> Filter {
+    let words = dialogue.task_words();
     let facts = task.passages.iter().flat_map(|passage| [Some(passage.text.as_str()), passage.say.as_deref()]);
     let said = memory.turns().filter(|turn| turn.role == Role::Assistant).map(|turn| turn.content.as_str());
-    let own = [task.template.as_str(), dialogue.task_words()];
+    let own = [task.template.as_str(), words.as_str()];
     let sources =
         facts.flatten().chain(said).chain(offers.iter().map(String::as_str)).chain(dialogue.our_values()).chain(own);
     Filter::new(sources, RULES)

@@ -118,8 +118,6 @@ pub(crate) struct Collect {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct AskModel {
     pub task: Template,
-    /// The task as it was written.
-    pub words: String,
     pub template: Prompt,
 }
 

@@ -46,8 +46,7 @@ impl Reader {
         let ask = match (doc.ask, doc.template) {
             (Some(task), template) => {
                 let at = self.line(task.span());
-                let words = task.get_ref().clone();
-                let task = self.template(&words, at);
+                let task = self.template(task.get_ref(), at);
                 let template = self.prompt(template);
                 if template.is_none() {
                     self.error(
@@ -55,7 +54,7 @@ impl Reader {
                         "'ask' without 'template': give the answer that is said when no language model does",
                     );
                 }
-                template.map(|template| AskModel { task, words, template })
+                template.map(|template| AskModel { task, template })
             }
             (None, Some(template)) => {
                 let at = self.line(template.span());

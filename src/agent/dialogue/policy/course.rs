@@ -83,6 +83,8 @@ pub(super) struct Course {
     pub disclosed: BTreeSet<usize>,
     /// Somebody was asked to take the call and did not.
     pub refused: bool,
+    /// What the caller said last.
+    pub heard: String,
     /// The question is put again when the language model has answered.
     pub resume: bool,
     /// What the language model asked to be done with its answer.

@@ -48,19 +48,29 @@ impl Dialogue {
             response.lines.push(plain_line(unknown));
             return self.ask_again(response);
         };
-        let passages: Vec<Passage> = passages
-            .into_iter()
-            .map(|passage| Passage {
-                text: self.put_in(&passage.text),
-                say: passage.say.map(|say| self.put_in(&say)).filter(|say| !say.is_empty()),
-                ..passage
-            })
-            .collect();
+        let passages = self.filled(passages);
         let template = passages.first().and_then(|best| best.say.clone()).unwrap_or(unknown);
         let text = "Answer the caller's last question from the facts, in one sentence, and nothing else.".to_owned();
         self.course.resume = true;
         self.asked = true;
         response.task = Some(Task { text, template, interruptible: true, passages, permits: self.permits() });
+    }
+
+    /// What the facts have to say to what the caller said last, for a state that leaves the answer to the language model.
+    pub(super) fn passages_for_last(&self) -> Vec<Passage> {
+        match self.known_of(&self.course.heard) {
+            Some(Known::Facts(passages)) => self.filled(passages),
+            _ => Vec::new(),
+        }
+    }
+
+    fn filled(&self, passages: Vec<Passage>) -> Vec<Passage> {
+        let fill = |passage: Passage| Passage {
+            text: self.put_in(&passage.text),
+            say: passage.say.map(|say| self.put_in(&say)).filter(|say| !say.is_empty()),
+            ..passage
+        };
+        passages.into_iter().map(fill).collect()
     }
 
     /// A fact with the flow's variables in it, as they are spoken.

@@ -243,6 +243,7 @@ impl Dialogue {
         }
         self.course.resume = false;
         self.course.wanted = None;
+        self.course.heard = bounded(text, MAX_SLOT).to_owned();
         let Some(heard) = self.is_spoken(text, confidence) else { return self.no_match() };
         if self.asked
             && let Some(collect) = self.at().and_then(|state| state.collect.clone())

@@ -158,10 +158,11 @@ impl Dialogue {
                 text.push_str("\nWhat this part of the call is for: ");
                 text.push_str(goal);
             }
-            let template = self.next_variant(&ask.template).unwrap_or_default();
-            let permits = self.permits();
-            let interruptible = state.interruptible;
-            response.task = Some(Task { text, template, interruptible, passages: Vec::new(), permits });
+            let ready = self.next_variant(&ask.template).unwrap_or_default();
+            let passages = self.passages_for_last();
+            let template = passages.first().and_then(|best| best.say.clone()).unwrap_or(ready);
+            let (permits, interruptible) = (self.permits(), state.interruptible);
+            response.task = Some(Task { text, template, interruptible, passages, permits });
         } else if let Some(call) = state.call.filter(|_| self.course.stack.len() < MAX_STACK) {
             self.course.stack.push((target, None));
             response.hops += 1;

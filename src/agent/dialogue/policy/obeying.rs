@@ -43,9 +43,10 @@ impl Dialogue {
         all.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// The author's words of the current task, without what was put into them.
-    pub fn task_words(&self) -> &str {
-        self.at().and_then(|state| state.ask.as_ref()).map_or("", |ask| ask.words.as_str())
+    /// The current task in the author's words and with the author's values, without what comes from outside.
+    pub fn task_words(&self) -> String {
+        let ours = |name: &str| self.known(name).filter(|_| self.is_ours(name));
+        self.at().and_then(|state| state.ask.as_ref()).map_or_else(String::new, |ask| ask.task.quote(|_| true, ours))
     }
 
     /// The approved offers that the language model may make now, with their conditions.
