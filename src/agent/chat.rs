@@ -106,7 +106,7 @@ impl Chat {
     pub fn answer(&mut self, text: Option<&str>) -> Vec<ChatOutput> {
         let Some(task) = self.task.take() else { return Vec::new() };
         let offers = self.dialogue.offer_terms(&task.permits);
-        let filter = filter(&self.dialogue, &self.memory, &task, &offers);
+        let filter = filter(&self.dialogue, &task, &offers);
         let mut sentences = Sentences::default();
         let mut given = sentences.push(text.unwrap_or_default());
         given.extend(sentences.finish());

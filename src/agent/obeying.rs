@@ -2,25 +2,22 @@
 
 use super::AgentEvent;
 use super::conversation::Agent;
-use super::dialogue::{Dialogue, Memory, RULES, Task};
+use super::dialogue::{Dialogue, RULES, Task};
 use super::leash::{Filter, TOOLS};
 use super::phase::Phase;
 use crate::audio::MediaTime;
 use crate::record::ToolRecord;
-use crate::speech::Role;
 
 /// Most calls of tools that are read in a conversation.
 const MAX_CALLS: u32 = 24;
 
-/// What may be said in answer to a task: figures and claims of the facts, the offers, the flow and the agent's own lines.
-pub(super) fn filter(dialogue: &Dialogue, memory: &Memory, task: &Task, offers: &[String]) -> Filter {
+/// What may be said in answer to a task: figures and claims of the facts, the offers and the flow's author. Not those of lines that
+/// were said before: a name from outside may stand in them.
+pub(super) fn filter(dialogue: &Dialogue, task: &Task, offers: &[String]) -> Filter {
     let words = dialogue.task_words();
     let facts = task.passages.iter().flat_map(|passage| [Some(passage.text.as_str()), passage.say.as_deref()]);
-    let said = memory.turns().filter(|turn| turn.role == Role::Assistant).map(|turn| turn.content.as_str());
-    let own = [task.template.as_str(), words.as_str()];
-    let sources =
-        facts.flatten().chain(said).chain(offers.iter().map(String::as_str)).chain(dialogue.our_values()).chain(own);
-    Filter::new(sources, RULES)
+    let own = dialogue.our_values().chain([words.as_str()]);
+    Filter::new(facts.flatten().chain(offers.iter().map(String::as_str)).chain(own), RULES)
 }
 
 /// What became of a call of a tool, for the record. A name that there is not is not kept: the model made it up.

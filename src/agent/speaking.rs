@@ -150,7 +150,7 @@ impl Agent {
         let max_tokens = self.config.max_tokens;
         let offers = self.dialogue.offer_terms(&task.permits);
         let request = request(self.dialogue.flow(), &task, &offers, &self.dialogue.data(), &self.memory, max_tokens);
-        let filter = filter(&self.dialogue, &self.memory, &task, &offers);
+        let filter = filter(&self.dialogue, &task, &offers);
         let Phase::Talking(talking) = &mut self.phase else { return };
         self.asks = self.asks.saturating_add(1);
         talking.question = Some(Question {
@@ -215,7 +215,7 @@ impl Agent {
         question.said += 1;
         question.until = question.done_by;
         let enough = question.said >= self.config.max_sentences;
-        let (interruptible, notes) = (question.task.interruptible, question.task.notes());
+        let (interruptible, notes) = (question.task.interruptible, Box::new(question.task.notes()));
         // The model writes figures; a voice says them.
         let text = self.dialogue.flow().tongue().text(&text);
         self.dialogue.note_said(&text);
@@ -239,7 +239,7 @@ impl Agent {
         let Some(question) = talking.question.take() else { return };
         talking.quiet_since = at;
         if question.said == 0 && !question.task.template.is_empty() {
-            let notes = question.task.notes();
+            let notes = Box::new(question.task.notes());
             let Task { template: text, interruptible, .. } = question.task;
             self.dialogue.note_said(&text);
             self.say(at, NewLine { text, interruptible, notes, ..NewLine::default() });

@@ -13,7 +13,7 @@ const SHIPPED: [(&str, &str); 2] = [
     ("knowledge/credit_card/zh.md", include_str!("../../sip-config/knowledge/credit_card/zh.md")),
 ];
 
-/// A flow from a file, with its facts.
+/// A flow from a file, with its facts. Reads files.
 ///
 /// # Errors
 /// Says what is wrong with the flow or its facts, by file and line.

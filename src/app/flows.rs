@@ -1,5 +1,6 @@
 //! The flows: those that are compiled in, those of the folder, and taking changed ones while calls are up.
 
+use super::facts::{equip, flow};
 use super::languages::lacking;
 use crate::agent::{Flow, FlowError};
 use crate::call::{self, FlowBook};
@@ -90,10 +91,10 @@ fn of_folder(dir: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 pub fn flows(dir: Option<&Path>) -> anyhow::Result<FlowBook> {
     let book = FlowBook::default();
     for (path, text) in SHIPPED.iter().filter(|(path, _)| !path.contains('/')) {
-        book.put(stem(path), Arc::new(shipped(path, text)?));
+        book.put(stem(path), Arc::new(equip(shipped(path, text)?, None)?));
     }
     for (name, path) in dir.map(of_folder).transpose()?.unwrap_or_default() {
-        book.put(&name, Arc::new(Flow::load(&path)?));
+        book.put(&name, flow(&path)?);
     }
     Ok(book)
 }
@@ -114,16 +115,18 @@ pub fn reload(book: &FlowBook, dir: Option<&Path>, engines: &call::Engines) -> R
             .push("only compiled-in flows are in use: name a folder in calls.flows_dir to change them".to_owned());
     }
     for (name, path) in found {
-        match Flow::load(&path) {
-            Ok(flow) if book.get(&name).is_ok_and(|known| *known == flow) => done.unchanged += 1,
+        match super::facts::flow(&path) {
+            // Facts may have changed though the flow that names them has not.
+            Ok(flow) if flow.knowledge().is_none() && book.get(&name).is_ok_and(|known| known == flow) => {
+                done.unchanged += 1;
+            }
             Ok(flow) => {
-                let flow = Arc::new(flow);
                 book.put(&name, Arc::clone(&flow));
                 // Whoever calls next may wait for a line, which takes less time than all of them.
                 prepare_one(&flow, engines, 0);
                 done.changed.push(name);
             }
-            Err(error) => done.errors.push(error.to_string()),
+            Err(error) => done.errors.push(format!("{error:#}")),
         }
     }
     done

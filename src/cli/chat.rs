@@ -1,11 +1,13 @@
 //! `tipring chat`: talk to a flow in the terminal.
 
+use super::replay;
 use crate::agent::{AgentEvent, AgentPlan, Chat, ChatOutput, Flow, TurnConfig};
 use crate::app;
 use crate::record::TurnNotes;
 use crate::settings::Settings;
 use crate::speech::{ChatRequest, LanguageModel, Reply};
 use anyhow::{Context, bail};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring chat --flow welcome
+  tipring chat --replay 01K… --again
   tipring chat --flow my.toml --lead name=Ann --lead audience=elderly --verbose
   printf 'yes\\ntoo expensive\\n' | tipring chat --flow sip-config/flows/credit_card.en.toml --verbose
 
@@ -28,8 +31,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The flow: a file, or the name of one that is compiled in or in calls.flows_dir.
-    #[arg(long, value_name = "FILE|NAME")]
+    #[arg(
+        long,
+        value_name = "FILE|NAME",
+        required_unless_present = "replay",
+        default_value = "",
+        hide_default_value = true
+    )]
     flow: String,
+
+    #[command(flatten)]
+    replay: replay::Args,
 
     /// A variable of the flow's lines; may be given several times.
     #[arg(long = "lead", value_name = "NAME=VALUE", value_parser = super::call::variable)]
@@ -50,6 +62,9 @@ pub(super) struct Args {
 
 /// Talks until the flow, or the caller, ends it.
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Some(id) = args.replay.replay {
+        return replay::run(id, args.replay.again, settings).await;
+    }
     let flow = flow_of(&args.flow, &settings)?;
     let known: Vec<&str> = flow.variables().iter().map(|variable| variable.name.as_str()).collect();
     if let Some((unknown, _)) = args.lead.iter().find(|(name, _)| !known.contains(&name.as_str())) {
@@ -67,9 +82,13 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         while let Some(request) = show(&outputs, args.verbose) {
             let answer = match &model {
                 Some(model) => answer_of(model.as_ref(), request).await,
-                None => None,
+                None => (None, Vec::new()),
             };
-            outputs = chat.answer(answer.as_deref());
+            outputs = Vec::new();
+            for (tool, arguments) in &answer.1 {
+                outputs.extend(chat.tool(tool, arguments));
+            }
+            outputs.extend(chat.answer(answer.0.as_deref()));
         }
         if chat.has_ended() {
             if args.verbose {
@@ -102,7 +121,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
 
 fn flow_of(name: &str, settings: &Settings) -> anyhow::Result<Arc<Flow>> {
     if Path::new(name).is_file() {
-        return Ok(Arc::new(Flow::load(name)?));
+        return app::flow(Path::new(name));
     }
     let book = app::flows(settings.calls.flows_dir.as_deref())?;
     book.get(name).with_context(|| format!("--flow {name}: no such file, and no flow of this name"))
@@ -154,18 +173,21 @@ fn about(event: &AgentEvent) -> Option<String> {
             let what = if offer.accepted { "accepted" } else { "made" };
             format!("offer {} {what}, stands {} hours", offer.offer, offer.expires_h)
         }
+        AgentEvent::Tool(tool) => format!("tool {}: {}", tool.tool, tool.verdict),
+        AgentEvent::Unsaid { why } => format!("a sentence of the model was not said: {why}"),
         _ => return None,
     })
 }
 
 fn about_line(notes: &TurnNotes) -> Option<String> {
-    notes.wording.as_ref().map(|wording| format!("wording {wording}"))
+    let wording = notes.wording.as_ref().map(|wording| format!("wording {wording}"));
+    wording.or_else(|| (!notes.sources.is_empty()).then(|| format!("from {}", notes.sources.join(", "))))
 }
 
-/// The model's answer; none where it failed or was late.
-async fn answer_of(model: &dyn LanguageModel, request: ChatRequest) -> Option<String> {
+/// The model's answer, none where it failed or was late, and the tools that it called.
+async fn answer_of(model: &dyn LanguageModel, request: ChatRequest) -> (Option<String>, Vec<(String, Value)>) {
     let mut stream = None;
-    let mut text = String::new();
+    let (mut text, mut calls) = (String::new(), Vec::new());
     let asked = std::future::poll_fn(|context| {
         use std::task::Poll;
         if stream.is_none() {
@@ -178,14 +200,14 @@ async fn answer_of(model: &dyn LanguageModel, request: ChatRequest) -> Option<St
         loop {
             match stream.poll() {
                 Some(Reply::Delta(piece)) => text.push_str(&piece),
-                Some(Reply::ToolCall { .. }) => {}
+                Some(Reply::ToolCall { name, arguments, .. }) => calls.push((name, arguments)),
                 Some(Reply::Done) => return Poll::Ready(Ok(())),
                 Some(Reply::Failed(why)) => return Poll::Ready(Err(why)),
                 None => return Poll::Pending,
             }
         }
     });
-    match tokio::time::timeout(PATIENCE, asked).await {
+    let given = match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(())) => Some(text).filter(|text| !text.trim().is_empty()),
         Ok(Err(why)) => {
             eprintln!("the language model failed: {why}; the flow's ready answer is said");
@@ -195,5 +217,6 @@ async fn answer_of(model: &dyn LanguageModel, request: ChatRequest) -> Option<St
             eprintln!("the language model took too long; the flow's ready answer is said");
             None
         }
-    }
+    };
+    (given, calls)
 }

@@ -60,6 +60,12 @@ pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -
     for file in &files {
         match Flow::load(file) {
             Ok(flow) => {
+                let folder = file.parent().unwrap_or(std::path::Path::new(""));
+                if let Err(error) = app::equip(flow.clone(), Some(folder)) {
+                    good = false;
+                    println!("{error:#}");
+                    continue;
+                }
                 let mut findings: Vec<String> = flow.check().iter().map(ToString::to_string).collect();
                 if let Some(recogniser) = recogniser.clone() {
                     let flow = flow.clone();

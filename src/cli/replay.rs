@@ -38,7 +38,13 @@ pub(super) async fn run(id: CallId, again: bool, settings: Settings) -> anyhow::
     let count = exchanges.len();
     let mut different = 0;
     for (number, exchange) in exchanges.into_iter().enumerate() {
-        println!("{} of {count}, {:.1} s into the call, state {}, key {}", number + 1, exchange.at.ms() as f64 / 1000.0, exchange.state, exchange.key);
+        println!(
+            "{} of {count}, {:.1} s into the call, state {}, key {}",
+            number + 1,
+            exchange.at.ms() as f64 / 1000.0,
+            exchange.state,
+            exchange.key
+        );
         for message in &exchange.messages {
             let who = match message.role {
                 Role::System => "task",
@@ -52,10 +58,17 @@ pub(super) async fn run(id: CallId, again: bool, settings: Settings) -> anyhow::
             println!("   tools: {}", names.join(", "));
         }
         println!("   ready: {}", exchange.template);
-        told("answer", &exchange.answer, &exchange.calls, &format!("{}, {}, {} ms", exchange.engine, exchange.end, exchange.took_ms));
+        told(
+            "answer",
+            &exchange.answer,
+            &exchange.calls,
+            &format!("{}, {}, {} ms", exchange.engine, exchange.end, exchange.took_ms),
+        );
         let Some(model) = model.clone() else { continue };
         let (before, calls) = (exchange.answer.clone(), exchange.calls.clone());
-        let now = tokio::task::spawn_blocking(move || ask(&*model, &exchange)).await?.context("the language model cannot be asked")?;
+        let now = tokio::task::spawn_blocking(move || ask(&*model, &exchange))
+            .await?
+            .context("the language model cannot be asked")?;
         told("now", &now.answer, &now.calls, &format!("{}, {}, {} ms", now.engine, now.end, now.took_ms));
         different += usize::from(now.answer.trim() != before.trim() || now.calls != calls);
     }

@@ -12,6 +12,7 @@ mod audio_line;
 mod calls;
 mod cli_commands;
 mod knowledge;
+mod leash;
 mod llm_openai;
 mod media_ports;
 mod models;

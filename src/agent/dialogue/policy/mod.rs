@@ -321,8 +321,10 @@ impl Dialogue {
     fn retry(&mut self, retry: Option<Retry>, count: u32) -> Response {
         let mut response = Response::default();
         match retry {
+            // Silence that lasts ends as silence, however often the question was put.
+            Some(retry) if count > retry.max => self.step(&retry.finally, &mut response),
             Some(_) if self.worn_out() => self.give_up_state(&mut response),
-            Some(retry) if count <= retry.max => match &retry.say {
+            Some(retry) => match &retry.say {
                 Some(say) => {
                     // In order for every state: the second wording is for the second time.
                     self.disclose_first(&mut response);
@@ -341,7 +343,6 @@ impl Dialogue {
                     self.ask_again(&mut response);
                 }
             },
-            Some(retry) => self.step(&retry.finally, &mut response),
             None => {}
         }
         self.done(response)

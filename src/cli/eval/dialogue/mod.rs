@@ -2,9 +2,10 @@
 
 mod set;
 
-use crate::agent::{Agent, AgentEvent};
+use crate::agent::{Agent, AgentEvent, AgentPlan};
 use crate::app;
 use crate::call::FlowBook;
+use crate::nlu::ReadIntents;
 use crate::record::{EndReason, Speaker};
 use crate::settings::Settings;
 use crate::sim::Talk;
@@ -30,7 +31,7 @@ pub(super) const EXAMPLES: &str = "The set: a TOML file, or a folder of them.
     [\"go on\", \"far too expensive\", \"quite a lot\"],
   ]
 After each text all that its expectation names must be so: a state's name, objection=, slot:NAME=, offer=, accepted=, disposition=, source=
-(the heading of the fact answered from), end, end=completed|transferred, transfer=, says=, unsaid=, refused (a call of a tool). '~' is
+(the heading of the fact answered from), end, end=completed|transferred, transfer=, says=, unsaid=, unknown (no fact answers), refused (a call of a tool). '~' is
 silence, '#12' presses keys, '-' expects nothing.
 
 Examples:
@@ -51,6 +52,10 @@ pub(super) struct Args {
     /// The language model; without it engine.llm.
     #[arg(long, value_name = "NAME")]
     llm: Option<String>,
+
+    /// Leave the classifier out: the flow's phrases alone decide.
+    #[arg(long)]
+    no_intents: bool,
 
     /// Recorded answers: the engine `recorded` gives them, and the flow's own words where there is none.
     #[arg(long, value_name = "FILE", conflicts_with = "llm")]
@@ -117,8 +122,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let model = app::language_model(&config).await?;
     let flows = app::flows(settings.calls.flows_dir.as_deref())?;
     let turn = settings.turn.clone();
+    let intents = if args.no_intents { None } else { app::intents(&settings) };
     let (verbose, min_percent, json, record) = (args.verbose, args.min_percent, args.json, args.record.clone());
-    let held = tokio::task::spawn_blocking(move || hold(&dialogues, &flows, &*model, &turn, verbose));
+    let held = tokio::task::spawn_blocking(move || hold(&dialogues, &flows, &*model, &turn, intents.as_ref(), verbose));
     let (figures, exchanges) = held.await??;
     if let Some(path) = record {
         write(&path, exchanges)?;
@@ -137,6 +143,7 @@ fn hold(
     flows: &FlowBook,
     model: &dyn LanguageModel,
     turn: &crate::agent::TurnConfig,
+    intents: Option<&Arc<dyn ReadIntents>>,
     verbose: bool,
 ) -> anyhow::Result<(Figures, BTreeMap<String, Exchange>)> {
     let mut figures = Figures { llm: model.name().to_owned(), ..Figures::default() };
@@ -154,7 +161,8 @@ fn hold(
         } else {
             flows.get(&dialogue.flow).with_context(|| dialogue.place.clone())?
         };
-        let agent = Agent::new(flow, dialogue.lead.clone(), turn.clone());
+        let plan = AgentPlan { variables: dialogue.lead.clone(), intents: intents.cloned(), ..AgentPlan::default() };
+        let agent = Agent::with_plan(flow, plan, turn.clone());
         let mut talk = Talk::begin(agent, model, PATIENCE);
         talk.take_events();
         let (mut right, mut story) = (true, Vec::new());
@@ -235,13 +243,18 @@ fn seen(check: &Check, talk: &Talk<'_>, events: &[AgentEvent]) -> bool {
         Check::Offer(offer) => events.iter().any(|event| offers(event, offer, false)),
         Check::Accepted(offer) => events.iter().any(|event| offers(event, offer, true)),
         Check::Source(heading) => events.iter().any(|event| cites(event, heading)),
+        Check::Unknown => events.iter().any(|event| matches!(event, AgentEvent::Slot { name, .. } if name == "open_question")),
         Check::Refused => events.iter().any(refuses),
     }
 }
 
 /// The caller's turn was understood as this objection.
 fn objects(event: &AgentEvent, class: &str) -> bool {
-    matches!(event, AgentEvent::Objection(objection) if objection.class == class)
+    match event {
+        AgentEvent::Objection(objection) => objection.class == class,
+        AgentEvent::Understood(notes) => notes.objection.as_deref() == Some(class),
+        _ => false,
+    }
 }
 
 /// This offer was made, or accepted.

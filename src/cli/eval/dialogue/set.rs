@@ -46,6 +46,8 @@ pub(super) enum Check {
     Transfer(String),
     /// A call of a tool by the model was refused.
     Refused,
+    /// The agent said that it does not know.
+    Unknown,
 }
 
 impl Check {
@@ -61,6 +63,7 @@ impl Check {
             Self::End(_) | Self::Transfer(_) => "end",
             Self::Says(_) | Self::Unsaid(_) => "words",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -74,6 +77,7 @@ impl Check {
             return match text {
                 "end" => Ok(Self::End(None)),
                 "refused" => Ok(Self::Refused),
+                "unknown" => Ok(Self::Unknown),
                 "" => Err("an empty expectation: name a state".to_owned()),
                 state => Ok(Self::State(state.to_owned())),
             };
@@ -92,7 +96,7 @@ impl Check {
             other => {
                 return Err(format!(
                     "there is no expectation '{other}': use a state's name, objection=, slot:NAME=, offer=, accepted=, disposition=, \
-                     source=, end, end=, transfer=, says=, unsaid= or refused"
+                     source=, end, end=, transfer=, says=, unsaid=, unknown or refused"
                 ));
             }
         })
@@ -115,6 +119,7 @@ impl std::fmt::Display for Check {
             Self::Unsaid(words) => write!(f, "not the words '{words}'"),
             Self::Transfer(target) => write!(f, "a transfer to {target}"),
             Self::Refused => f.write_str("a refused call of a tool"),
+            Self::Unknown => f.write_str("that it is not known"),
         }
     }
 }
