@@ -31,7 +31,7 @@ hang_up = true
 phrases = ["*"]
 goto = "answer"
 [state.answer]
-ask = "Answer the question about the desk."
+ask = "Answer the question about the desk. It is free for all."
 template = "I do not know that."
 goto = "anything"
 [state.anything]

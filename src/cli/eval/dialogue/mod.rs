@@ -243,7 +243,9 @@ fn seen(check: &Check, talk: &Talk<'_>, events: &[AgentEvent]) -> bool {
         Check::Offer(offer) => events.iter().any(|event| offers(event, offer, false)),
         Check::Accepted(offer) => events.iter().any(|event| offers(event, offer, true)),
         Check::Source(heading) => events.iter().any(|event| cites(event, heading)),
-        Check::Unknown => events.iter().any(|event| matches!(event, AgentEvent::Slot { name, .. } if name == "open_question")),
+        Check::Unknown => {
+            events.iter().any(|event| matches!(event, AgentEvent::Slot { name, .. } if name == "open_question"))
+        }
         Check::Refused => events.iter().any(refuses),
     }
 }
