@@ -92,7 +92,7 @@ impl Chat {
                 return outputs;
             }
             if let Keys::Answer(response) = self.dialogue.key(key) {
-                outputs.extend(self.carry_out(response));
+                outputs.extend(self.carry_out(*response));
             }
         }
         if self.dialogue.entering() && !self.ended {

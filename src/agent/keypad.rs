@@ -66,7 +66,7 @@ impl Agent {
         }
         self.dialogue.set_asked();
         if let Keys::Answer(response) = self.dialogue.key(key) {
-            self.entered(at, response);
+            self.entered(at, *response);
         }
     }
 

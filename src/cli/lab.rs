@@ -288,6 +288,7 @@ mod tests {
             turns: Vec::new(),
             timeline: Default::default(),
             sales: Default::default(),
+            llm: Default::default(),
             engines: EngineNames::default(),
             media: MediaReport::default(),
             recording: None,

@@ -59,5 +59,5 @@ pub(crate) enum Keys {
     /// More may follow.
     Wait,
     /// The entry is complete.
-    Answer(Response),
+    Answer(Box<Response>),
 }

@@ -60,9 +60,7 @@ pub(super) fn figures(text: &str) -> Vec<Figure> {
         let before = at.checked_sub(1).and_then(|before| pieces.get(before));
         let after = pieces.get(at + taken..).unwrap_or_default();
         let (mut value, mut unit) = (value, Unit::Plain);
-        if value.1 {
-            unit = Unit::Percent;
-        } else if is_percent(after) {
+        if value.1 || is_percent(after) {
             unit = Unit::Percent;
         } else if let Some(Piece::Mark('折')) = after.first() {
             // 八折 takes a fifth off, 八五折 15 %.

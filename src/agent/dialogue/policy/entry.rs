@@ -16,17 +16,21 @@ impl Dialogue {
         if let Some(collect) = state.and_then(|state| state.collect.as_ref()) {
             if key.is_ascii_digit() {
                 self.extend_entry(key.encode_utf8(&mut [0; 4]));
-                return if self.entry.len() >= collect.max { Keys::Answer(self.entry_over()) } else { Keys::Wait };
+                return if self.entry.len() >= collect.max {
+                    Keys::Answer(Box::new(self.entry_over()))
+                } else {
+                    Keys::Wait
+                };
             }
             if collect.end_key == Some(key) {
-                return Keys::Answer(self.entry_over());
+                return Keys::Answer(Box::new(self.entry_over()));
             }
         }
         self.extend_entry(key.encode_utf8(&mut [0; 4]));
         let rules =
             || state.iter().flat_map(|state| &state.rules).chain(&flow.globals).filter_map(|r| r.dtmf.as_deref());
         let more = |keys: &str| keys.len() > self.entry.len() && keys.starts_with(&self.entry);
-        if rules().any(more) { Keys::Wait } else { Keys::Answer(self.entry_over()) }
+        if rules().any(more) { Keys::Wait } else { Keys::Answer(Box::new(self.entry_over())) }
     }
 
     /// No more keys or digits came, or none can.
