@@ -167,3 +167,52 @@ async fn calls_out_are_answered_busy_or_not_found_and_each_has_one_end() {
     assert!(error.contains("nonsense") && error.contains("welcome"), "{error}");
     server.shutdown(Duration::ZERO).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_keeps_its_flow_while_a_changed_one_is_taken() {
+    let data = tempfile::tempdir().expect("a folder");
+    let flows = data.path().join("flows");
+    std::fs::create_dir(&flows).expect("a folder of flows");
+    let write = |version: u32| {
+        let flow = format!(
+            "version = {version}\nstart = \"ask\"\n[fallback]\nsay = \"Sorry.\"\n[engine_down]\nsay = \"Press one.\"\nwait_ms = 9000\n\
+             [state.ask]\nsay = \"Version {version}.\"\n[[state.ask.on]]\ndtmf = \"1\"\nsay = \"Goodbye from {version}.\"\nhang_up = true\n"
+        );
+        std::fs::write(flows.join("menu.toml"), flow).expect("a flow");
+    };
+    write(1);
+    let mut settings = settings(data.path());
+    settings.calls.flows_dir = Some(flows.clone());
+    settings.calls.default_flow = "menu".into();
+    let server = Tipring::start_without_http(settings).await.expect("a server");
+    let keys = || plan(vec![press("1", Trigger::AgentSilent(Duration::from_millis(1500)))], Duration::from_secs(40));
+    let phone = handset().await;
+    let target = format!("sip:agent@{}", server.sip_addr());
+    let first = tokio::spawn(async move {
+        let held = phone.call(&target, keys(), &mut |_| {}).await;
+        phone.shutdown().await;
+        held
+    });
+    let began = Instant::now();
+    while server.calls().active().is_empty() && began.elapsed() < Duration::from_secs(3) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    write(2);
+    let done = server.reload_flows().await;
+    assert_eq!((done.changed.as_slice(), done.errors.len()), (&["menu".to_owned()][..], 0), "{done:?}");
+    assert_eq!(server.calls().active().len(), 1, "the call is still up");
+    first.await.expect("the task").expect("a call");
+    let old = record(&server, 1).await;
+    assert_eq!((old.sales.flow_version, old.end_reason), (1, EndReason::Completed));
+    assert!(old.turns.iter().any(|turn| turn.text == "Goodbye from one."), "{:?}", old.turns);
+
+    // A flow that cannot be held is named, and the one before it stays.
+    std::fs::write(flows.join("menu.toml"), "start = \"gone\"\n").expect("a flow");
+    let done = server.reload_flows().await;
+    assert!(done.changed.is_empty() && done.errors.iter().any(|error| error.contains("menu.toml:")), "{done:?}");
+    let phone = handset().await;
+    call(&phone, &server, keys()).await.expect("a call");
+    assert_eq!(record(&server, 2).await.sales.flow_version, 2);
+    phone.shutdown().await;
+    server.shutdown(Duration::ZERO).await;
+}

@@ -94,6 +94,9 @@ impl Dialogue {
     /// From a certain turn on the conversation is brought to its end, instead of another question.
     pub(super) fn close_down(&mut self, response: &mut Response) {
         let selling = &self.flow.selling;
+        if selling.closing.is_some() && self.turns >= self.flow.max_turns {
+            return self.close_now(response);
+        }
         let due = selling.close_from.is_some_and(|from| self.turns >= from);
         let leaves = self.at().is_some_and(|state| state.purpose.leaves());
         if !due || self.course.closing || leaves || response.end.is_some() || self.entering() {
@@ -108,5 +111,22 @@ impl Dialogue {
         self.course.close_next = false;
         response.lines.retain(|line| !line.question || line.discloses.is_some());
         self.step(&closing, response);
+    }
+
+    /// That was the last turn: the reply, and the end.
+    fn close_now(&mut self, response: &mut Response) {
+        if response.end.is_some() || self.entering() {
+            return;
+        }
+        if response.task.is_some() {
+            self.course.close_next = true;
+            return;
+        }
+        self.course.close_next = false;
+        response.lines.retain(|line| !line.question || line.discloses.is_some());
+        let said = response.lines.len();
+        let last = self.flow.too_many_turns.clone();
+        self.step(&last, response);
+        response.lines.iter_mut().skip(said).for_each(|line| line.interruptible = false);
     }
 }

@@ -46,6 +46,7 @@ impl Dialogue {
             self.progressed();
             self.fill(collect.slot.clone(), entry, &mut response);
             self.step(&collect.step, &mut response);
+            self.close_down(&mut response);
             return self.done(response);
         }
         let rule = state.rules.iter().chain(&flow.globals).find(|rule| rule.dtmf.as_deref() == Some(entry.as_str()));
@@ -53,6 +54,7 @@ impl Dialogue {
             Some(rule) => {
                 let mut response = Response::default();
                 self.follow(rule, &entry, &mut response);
+                self.close_down(&mut response);
                 self.done(response)
             }
             None => self.no_match(),
