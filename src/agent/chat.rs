@@ -78,7 +78,9 @@ impl Chat {
     pub fn silence(&mut self) -> Vec<ChatOutput> {
         let mut outputs = self.answer(None);
         if !self.ended {
-            let response = self.dialogue.silence();
+            // Digits that came so far are all that come.
+            let entering = self.dialogue.entering();
+            let response = if entering { self.dialogue.entry_over() } else { self.dialogue.silence() };
             outputs.extend(self.carry_out(response));
         }
         outputs

@@ -788,6 +788,7 @@ fn no_shipped_flow_is_brought_to_a_standstill() {
             let mut chat = Chat::new(Arc::clone(&flow), plan, &TurnConfig::default());
             let mut outputs = chat.start();
             let mut rebuttals = BTreeSet::new();
+            let mut waits = 0;
             for turn in 0..100 {
                 for output in outputs {
                     match output {
@@ -811,7 +812,13 @@ fn no_shipped_flow_is_brought_to_a_standstill() {
                     1 => chat.say("brzl"),
                     _ => chat.say(&words[next() % words.len()]),
                 };
-                assert!(!outputs.is_empty(), "{file:?}: a standstill in state '{}'", chat.state_name());
+                // Nothing is said to the first digits of a number: more are waited for.
+                let state = chat.state_name().to_owned();
+                waits = if outputs.is_empty() { waits + 1 } else { 0 };
+                assert!(
+                    waits == 0 || state.contains("number") && waits < 20,
+                    "{file:?}: a standstill in state '{state}'"
+                );
             }
             assert!(chat.has_ended());
         }
