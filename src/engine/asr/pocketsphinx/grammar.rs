@@ -22,7 +22,7 @@ pub(super) const LANGUAGE_WEIGHT: f32 = 6.5;
 const PHONE: f32 = 1e-2;
 /// Probability of a further phrase.
 const AGAIN: f32 = 1e-2;
-/// Phrases in one grammar; more are left out, with their number in the log.
+/// Phrases in one grammar; the last ones are left out where there are more, with their number in the log.
 pub(super) const MAX_PHRASES: usize = 1024;
 /// Words in one phrase; what follows is not needed to tell it from others.
 const MAX_WORDS: usize = 24;
@@ -75,8 +75,10 @@ pub(super) fn base(word: &str) -> &str {
 impl Grammar {
     /// Compiles what a flow expects. Phrases with a word that cannot be said are left out and the word is reported.
     pub fn compile(what: &Expectation, dictionary: &Dictionary) -> Self {
-        let mut asked: BTreeSet<Vec<String>> = what.phrases.iter().map(|phrase| words_of(phrase)).collect();
-        asked.retain(|phrase| !phrase.is_empty());
+        // In the order of the flow: the state's own answers first, then what holds everywhere, then what selling states hear.
+        let mut seen = BTreeSet::new();
+        let mut asked: Vec<Vec<String>> = what.phrases.iter().map(|phrase| words_of(phrase)).collect();
+        asked.retain(|phrase| !phrase.is_empty() && seen.insert(phrase.clone()));
         let mut wanted: BTreeSet<String> = asked.iter().flatten().cloned().collect();
         let number = what.kind == AnswerKind::Number;
         wanted.extend(DIGITS.iter().filter(|_| number).map(|word| (*word).to_owned()));
@@ -91,11 +93,11 @@ impl Grammar {
                 phrase
             })
             .collect();
-        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
         if phrases.len() > MAX_PHRASES {
             tracing::warn!(phrases = phrases.len(), heard = MAX_PHRASES, "a state expects too many phrases");
             phrases.truncate(MAX_PHRASES);
         }
+        phrases.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
 
         let mut graph = Graph::default();
         graph.arc(BEFORE, PHRASE, 1.0, "");
@@ -230,6 +232,18 @@ mod tests {
         assert_eq!(text.matches("TRANSITION 3 4 1 call\n").count(), 1);
         assert!(text.contains("TRANSITION 4 1 1 me\n") && text.contains("TRANSITION 4 5 1 me\n"));
         assert!(text.contains("TRANSITION 4 1 1 no\n"));
+    }
+
+    #[test]
+    fn where_there_are_too_many_the_first_are_heard() {
+        let long = |n: usize| -> String {
+            (0..12).map(|bit| if (n >> bit) & 1 == 0 { "one" } else { "two" }).collect::<Vec<_>>().join(" ")
+        };
+        let mut phrases = vec!["yes".to_owned()];
+        phrases.extend((0..MAX_PHRASES).map(long));
+        phrases.push("no".to_owned());
+        let grammar = Grammar::compile(&Expectation { phrases, ..Expectation::default() }, &dictionary());
+        assert!(grammar.text.contains(" yes\n") && !grammar.text.contains(" no\n"));
     }
 
     proptest::proptest! {
