@@ -89,7 +89,8 @@ impl Agent {
                 intended: None,
                 state: self.dialogue.state_name().to_owned(),
                 began: pressed.first,
-                ended: pressed.last,
+                // Words that were spoken before it may have been answered after it.
+                ended: pressed.last.max(pressed.first),
                 confidence: None,
                 interrupted: false,
                 dtmf: pressed.keys,
