@@ -202,18 +202,32 @@ impl Tipring {
 pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
     let (config, handle) = (config.clone(), tokio::runtime::Handle::current());
     // Opening libraries and models takes its time.
-    let built = tokio::task::spawn_blocking(move || engine::Engines::build(&config, &handle)).await?;
-    let (engines, warnings) = built?;
+    let built =
+        tokio::task::spawn_blocking(move || (engine::Engines::build(&config, &handle), shipped_intents())).await?;
+    let ((engines, warnings), intents) = (built.0?, built.1);
     for warning in warnings {
         tracing::warn!(engine = %warning.engine, "{}", warning.what);
     }
     let engine::Engines { vad, turn, asr, tts, llm, .. } = engines;
-    Ok(call::Engines { vad, turn, asr, tts, llm, intents: None })
+    Ok(call::Engines { vad, turn, asr, tts, llm, intents })
 }
 
 /// The classifier of what callers mean, where its model is there.
 pub fn intents(_settings: &Settings) -> Option<Arc<dyn crate::nlu::ReadIntents>> {
-    None
+    shipped_intents()
+}
+
+/// The shipped classifier. It is read once, whoever asks first.
+fn shipped_intents() -> Option<Arc<dyn crate::nlu::ReadIntents>> {
+    static INTENTS: std::sync::LazyLock<Option<Arc<dyn crate::nlu::ReadIntents>>> =
+        std::sync::LazyLock::new(|| match crate::nlu::Intents::shipped() {
+            Ok(intents) => Some(Arc::new(intents)),
+            Err(error) => {
+                tracing::warn!("callers' intents are read by phrases alone: {error}");
+                None
+            }
+        });
+    INTENTS.clone()
 }
 
 /// One voice detector by its name, without the rest.

@@ -4,6 +4,7 @@
 
 mod asr;
 mod dialogue;
+pub(super) mod intent;
 mod knowledge;
 pub(super) mod manifest;
 mod overlap;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring eval asr --data phrases.csv --phrases 12
+  tipring eval intent --telesales --lang en --json
   tipring eval vad --data calls.csv
   tipring eval vad --data calls.csv --engine earshot --engine silero --json
 
@@ -36,6 +38,9 @@ enum What {
     /// Dialogues: does the agent do in each call what it should?
     #[command(after_help = dialogue::EXAMPLES)]
     Dialogue(dialogue::Args),
+    /// Intents: is what was meant understood, and what is about something else refused?
+    #[command(after_help = intent::EXAMPLES)]
+    Intent(intent::Args),
     /// Facts: is the right one found, and is nothing answered that no fact answers?
     #[command(after_help = knowledge::EXAMPLES)]
     Knowledge(knowledge::Args),
@@ -52,6 +57,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     match args.what {
         What::Asr(args) => asr::run(args, settings).await?,
         What::Dialogue(args) => return dialogue::run(args, settings).await,
+        What::Intent(args) => tokio::task::spawn_blocking(move || intent::run(&args)).await??,
         What::Knowledge(args) => tokio::task::spawn_blocking(move || knowledge::run(&args)).await??,
         What::Overlap(args) => tokio::task::spawn_blocking(move || overlap::run(&args, &settings)).await??,
         What::Vad(args) => tokio::task::spawn_blocking(move || vad::run(&args, &settings)).await??,

@@ -3,6 +3,7 @@
 mod backchannel;
 mod band;
 mod clips;
+pub(super) mod intent;
 mod net;
 mod network;
 
@@ -39,6 +40,9 @@ enum What {
     /// The upper band of telephone speech, from recordings that have one.
     #[command(after_help = band::EXAMPLES)]
     Band(band::Args),
+    /// What callers mean: a classifier of labelled texts, or the telesales intents.
+    #[command(after_help = intent::EXAMPLES)]
+    Intent(intent::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -81,6 +85,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Backchannel(args) => tokio::task::spawn_blocking(move || backchannels(&args, &runtime)).await??,
         What::Band(args) => tokio::task::spawn_blocking(move || band::run(&args)).await??,
+        What::Intent(args) => tokio::task::spawn_blocking(move || intent::run(&args)).await??,
     }
     Ok(ExitCode::SUCCESS)
 }
