@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn characters_of_one_sound_share_a_view() {
-        let (right, heard) = (read("太贵了"), read("泰贵勒"));
+        let (right, heard) = (read("太贵"), read("泰柜"));
         assert_ne!(right.views[LETTERS], heard.views[LETTERS]);
         assert_eq!(right.views[SOUNDS], heard.views[SOUNDS]);
         // Nor are zh and z, n and l told apart.
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn endings_are_cut_from_words_long_enough() {
         for (word, stemmed) in
-            [("calls", "call"), ("calling", "call"), ("cancelled", "cancel"), ("this", "this"), ("fees", "fee")]
+            [("calls", "call"), ("walking", "walk"), ("cancelled", "cancel"), ("this", "this"), ("fees", "fee")]
         {
             assert_eq!(stem(word), stemmed, "{word}");
         }

@@ -237,7 +237,7 @@ mod tests {
         let elsewhere = intents.read("how much is the dental implant", &finance);
         assert!(elsewhere.scene.is_none_or(|scene| scene.industry() == Industry::Finance), "{elsewhere:?}");
         let scope = Scope::of(Language::Zh, Scene::from_id("mortgage").unwrap());
-        assert_eq!(intents.read("利率是多少", &scope).path(), "finance/mortgage/fee_doubt");
+        assert_eq!(intents.read("我要跟老婆商量一下", &scope).path(), "finance/mortgage/consult_others");
     }
 
     #[test]

@@ -101,9 +101,9 @@ mod tests {
         let heard = zh.garble("太贵", 1.0, &mut chance);
         assert!(heard != "太贵" && heard.chars().all(|c| "鬼柜泰态".contains(c)), "{heard}");
         assert_eq!(zh.garble("太贵", 0.0, &mut chance), "太贵");
-        let en = Mishearing::new(Language::En, ["two to price prize not"].into_iter());
-        assert_eq!(en.garble("price to", 1.0, &mut chance), "prize two");
-        assert_eq!(en.garble("not price", 1.0, &mut chance), "prize", "what has no double is not heard");
+        let en = Mishearing::new(Language::En, ["two to pair bear not"].into_iter());
+        assert_eq!(en.garble("pair to", 1.0, &mut chance), "bear two");
+        assert_eq!(en.garble("not pair", 1.0, &mut chance), "bear", "what has no double is not heard");
     }
 
     #[test]
