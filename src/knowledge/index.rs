@@ -17,8 +17,8 @@ const LOOKED_AT: usize = 12;
 /// Most facts of a folder.
 const MAX_FACTS: usize = 50_000;
 
-/// From this sureness on a fact's sentence is an answer. Found on one half of the question set in `tests/corpus/knowledge`
-/// and measured on the other: docs/knowledge.md has the figures.
+/// From this sureness on a fact's sentence is an answer. Chosen on the question set in `tests/corpus/knowledge`: docs/knowledge.md has
+/// the figures.
 pub(super) const SURE: f32 = 0.55;
 /// What a term that no fact knows weighs, as a share of the rarest known one.
 const UNKNOWN: f32 = 0.7;

@@ -11,6 +11,7 @@ mod architecture;
 mod audio_line;
 mod calls;
 mod cli_commands;
+mod dialogues;
 mod knowledge;
 mod leash;
 mod llm_openai;
