@@ -208,8 +208,8 @@ pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
     for warning in warnings {
         tracing::warn!(engine = %warning.engine, "{}", warning.what);
     }
-    let engine::Engines { vad, turn, asr, tts, llm, .. } = engines;
-    Ok(call::Engines { vad, turn, asr, tts, llm, intents })
+    let engine::Engines { vad, turn, emotion, asr, tts, llm, .. } = engines;
+    Ok(call::Engines { vad, turn, emotion, asr, tts, llm, intents })
 }
 
 /// The classifier of what callers mean, where its model is there.

@@ -72,6 +72,31 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
 }
 
 #[test]
+fn the_measures_of_a_voice_do_not_allocate() {
+    let mut extractor = Box::new(tipring::audio::prosody::Extractor::default());
+    let mut functionals = Box::new(tipring::audio::prosody::Functionals::default());
+    let (mut phase, mut steps) = (0f32, 0);
+    let (count, ()) = allocations(|| {
+        for n in 0..500u32 {
+            // A buzz that comes and goes, and silence.
+            let loud = if n % 100 < 80 { 9000.0 } else { 0.0 };
+            let frame = std::array::from_fn(|_| {
+                phase = (phase + (120.0 + n as f32 / 5.0) / 16_000.0).fract();
+                (loud * (phase - 0.5)) as i16
+            });
+            extractor.push(&frame, &mut |step| {
+                functionals.push(step);
+                steps += 1;
+            });
+        }
+        extractor.finish(&mut |step| functionals.push(step));
+        std::hint::black_box(functionals.vector());
+    });
+    assert!(steps > 900 && functionals.heard_ms() > 5000, "{steps} steps, {} ms", functionals.heard_ms());
+    assert_eq!(count, 0);
+}
+
+#[test]
 fn the_counter_counts() {
     let (count, kept) = allocations(|| std::hint::black_box(Box::new(7)));
     assert_eq!(count, 1);

@@ -14,7 +14,7 @@ use crate::media::MediaServer;
 use crate::metrics::{CallDirection, Metrics};
 use crate::nlu::ReadIntents;
 use crate::record::{CallRecord, Direction};
-use crate::speech::{LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
+use crate::speech::{EmotionDetection, LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
 use crate::ua::{Admission, IncomingCall, Permit, UserAgent};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +33,8 @@ pub struct Engines {
     pub vad: Arc<dyn VoiceDetection>,
     /// A turn model, where there is one.
     pub turn: Option<Arc<dyn TurnDetection>>,
+    /// How the caller's voice sounds; none: it is off.
+    pub emotion: Option<Arc<dyn EmotionDetection>>,
     /// Speech recognition.
     pub asr: Arc<dyn Recognizer>,
     /// Speech synthesis, with its cache of fixed lines.

@@ -4,7 +4,8 @@ use super::speech::{Observed, Outbox};
 use crate::audio::{AudioFrame, MediaTime};
 use crate::speech::voice::VoiceCues;
 use crate::speech::{
-    Cue, EngineError, EngineKind, Expectation, Gate, RecognizerStream, SpeechEdge, TurnDetector, VoiceDetector,
+    Cue, EmotionDetector, EngineError, EngineKind, Expectation, Gate, RecognizerStream, SpeechEdge, TurnDetector,
+    VoiceDetector,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Listen {
     turn: Option<Box<dyn TurnDetector>>,
     /// What the voice tells beside the words.
     voice: Box<VoiceCues>,
+    /// How the voice sounds. None: nobody wants to know.
+    emotion: Option<Box<dyn EmotionDetector>>,
     recognizer: Option<Box<dyn RecognizerStream>>,
     pre_roll: VecDeque<AudioFrame>,
     /// Frames go to the recogniser: from an onset until the session says that the utterance is over.
@@ -40,6 +43,7 @@ impl Listen {
         vad: Box<dyn VoiceDetector>,
         gate: Gate,
         turn: Option<Box<dyn TurnDetector>>,
+        emotion: Option<Box<dyn EmotionDetector>>,
         recognizer: Option<Box<dyn RecognizerStream>>,
         name: &str,
     ) -> Self {
@@ -48,6 +52,7 @@ impl Listen {
             gate,
             turn,
             voice: Box::default(),
+            emotion,
             recognizer,
             pre_roll: VecDeque::with_capacity(PRE_ROLL_FRAMES + 1),
             in_utterance: false,
@@ -74,6 +79,9 @@ impl Listen {
         if let Some(recognizer) = &mut self.recognizer {
             recognizer.finish();
         }
+        if let Some(emotion) = &mut self.emotion {
+            emotion.finish();
+        }
         // A caller who speaks on is already in the next utterance.
         self.in_utterance = self.speaking;
         self.pre_roll.clear();
@@ -94,7 +102,7 @@ impl Listen {
             turn.push(frame);
         }
         if self.in_utterance {
-            self.feed(frame);
+            self.feed(frame, outbox);
         } else {
             if self.pre_roll.len() >= PRE_ROLL_FRAMES {
                 self.pre_roll.pop_front();
@@ -108,7 +116,7 @@ impl Listen {
                     self.in_utterance = true;
                     let from = onset.minus_ms(LEAD_IN_MS);
                     let mut pre_roll = std::mem::take(&mut self.pre_roll);
-                    pre_roll.iter().filter(|frame| frame.end() > from).for_each(|frame| self.feed(frame));
+                    pre_roll.iter().filter(|frame| frame.end() > from).for_each(|frame| self.feed(frame, outbox));
                     pre_roll.clear();
                     self.pre_roll = pre_roll;
                 }
@@ -124,6 +132,12 @@ impl Listen {
         if let Some(edge) = edge {
             outbox.put(frame.end(), Observed::Edge(edge));
         }
+        // Of speech that was our own echo nothing was kept: the gate never opened for it.
+        if let (Some(SpeechEdge::Paused { .. }), Some(emotion)) = (edge, &mut self.emotion)
+            && let Some(heard) = emotion.pause(frame.end())
+        {
+            outbox.put(frame.end(), Observed::Cue(Cue::Emotion(heard)));
+        }
         let rising = self.gate.is_rising();
         if rising && !std::mem::replace(&mut self.rising, rising) {
             outbox.put(frame.end(), Observed::Cue(Cue::Stir(frame.end())));
@@ -134,7 +148,10 @@ impl Listen {
         }
     }
 
-    fn feed(&mut self, frame: &AudioFrame) {
+    fn feed(&mut self, frame: &AudioFrame, outbox: &mut Outbox) {
+        if let Some(heard) = self.emotion.as_mut().and_then(|emotion| emotion.push(frame)) {
+            outbox.put(frame.end(), Observed::Cue(Cue::Emotion(heard)));
+        }
         if let Some(recognizer) = &mut self.recognizer {
             recognizer.push(frame);
         }
@@ -211,7 +228,7 @@ mod tests {
     fn each_pause_is_put_to_the_turn_model_and_late_answers_are_read_in_their_time() {
         let turn = Asked(MediaTime::ZERO, None);
         let gate = Gate::new(GateConfig::default());
-        let mut listen = Listen::new(Box::new(Late(0.0)), gate, Some(Box::new(turn)), None, "none");
+        let mut listen = Listen::new(Box::new(Late(0.0)), gate, Some(Box::new(turn)), None, None, "none");
         let (sender, mut receiver) = mpsc::channel(64);
         let mut outbox = Outbox::new(sender);
         // Two words: 200 to 400 ms and 800 to 1000 ms.

@@ -47,6 +47,7 @@ pub(super) fn open(
             None
         }
     });
+    let emotion = shared.engines.emotion.as_ref().map(|engine| engine.open());
     let mut first = Vec::new();
     // Engines that keep a connection for each call have one for this.
     let (id, engines) = (ledger.id(), &shared.engines);
@@ -70,7 +71,7 @@ pub(super) fn open(
     };
     Ok(Ready {
         audio_thread,
-        listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), turn, recognizer, asr.name()),
+        listen: Listen::new(vad, Gate::new(shared.config.gate.clone()), turn, emotion, recognizer, asr.name()),
         speak: Speak::new(tts, wake),
         replies: Replies::new(llm),
         agent: Agent::with_plan(flow.clone(), brought, shared.turn.clone()),

@@ -65,6 +65,8 @@ enum What {
     },
     /// What a call costs: processor time, memory, punctuality of the packets, with the server in a process of its own.
     Capacity(Box<super::capacity::Args>),
+    /// What it costs to hear how a caller sounds: microseconds for 10 ms of speech.
+    Prosody(super::prosody::Args),
     /// Simulated callers who pause as people do, interrupt, encourage, cough and echo: gaps, false cut-offs, false stops.
     Turns(Box<super::turns::Args>),
     /// How soon the agent is silent when it is interrupted, from the first speech sample of the caller.
@@ -156,6 +158,7 @@ impl Stages {
 pub async fn run(args: Args, settings: Settings, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Capacity(args) => super::capacity::run(*args, config).await,
+        What::Prosody(args) => super::prosody::run(&args),
         What::Turns(args) => super::turns::run(*args, settings).await,
         What::Response { turns, common } => {
             let measured = |report: &Report| report.summary.gaps;

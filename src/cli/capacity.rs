@@ -72,6 +72,8 @@ struct Figures {
     gap_p95_ms: Option<f64>,
     gaps: usize,
     send_late_max_ms: f64,
+    /// What hearing how a caller sounds takes of it.
+    prosody: super::prosody::Cost,
     machine: Machine,
 }
 
@@ -206,6 +208,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
     figures.late_p99_worst_ms = percentile(&late, 100.0);
     figures.gaps = gaps.len();
     (figures.gap_p50_ms, figures.gap_p95_ms) = (percentile(&gaps, 50.0), percentile(&gaps, 95.0));
+    figures.prosody = super::prosody::Cost::measure(10)?;
     figures.machine = Machine::here();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
@@ -214,6 +217,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
         println!(
             "{} calls for {:.0} s ({} failed, {} ended early): {:.2} % of a core each, {:.0} kB each ({} kB idle)\n\
              packets late     p99 {:.1} ms (worst call {:.1} ms), {} lost; gap p50 {:.0} ms  p95 {:.0} ms over {} turns\n\
+             prosody          {:.3} % of a core while a caller speaks, {:.3} % at 40 % talk\n\
              machine          {}, {} cores, load {load:.2}; the telephones' own packets left at most {:.1} ms late",
             calls,
             figures.seconds,
@@ -228,6 +232,8 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
             figures.gap_p50_ms.unwrap_or(f64::NAN),
             figures.gap_p95_ms.unwrap_or(f64::NAN),
             figures.gaps,
+            figures.prosody.cpu_percent_speaking,
+            figures.prosody.cpu_percent_at_40_percent_talk,
             figures.machine.cpu,
             figures.machine.cores,
             figures.send_late_max_ms,

@@ -16,6 +16,7 @@ mod lab;
 mod lines;
 mod models;
 pub mod phone;
+mod prosody;
 mod replay;
 mod report;
 mod serve;

@@ -1,6 +1,6 @@
 //! Which engines serve, and their settings.
 
-use super::{asr, llm, realtime, tts, turn, vad};
+use super::{asr, emotion, llm, realtime, tts, turn, vad};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -26,6 +26,8 @@ pub struct Config {
     /// The library `libonnxruntime.so`, for engines with ONNX models. None: where `scripts/onnxruntime.sh` puts it, see
     /// [`super::onnx`].
     pub onnxruntime: Option<PathBuf>,
+    /// How the caller's voice sounds: `prosody` or `off`, and its settings.
+    pub emotion: emotion::Config,
     /// Settings of the voice detector `earshot`.
     pub earshot: vad::EarshotConfig,
     /// Settings of the voice detectors `silero` and `earshot+silero`.
@@ -84,6 +86,7 @@ impl Default for Config {
             workers: 0,
             tts_cache_mb: 64,
             onnxruntime: None,
+            emotion: emotion::Config::default(),
             earshot: vad::EarshotConfig::default(),
             silero: vad::SileroConfig::default(),
             smart_turn: turn::SmartTurnConfig::default(),

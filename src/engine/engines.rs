@@ -3,8 +3,10 @@
 use super::batch::Pool;
 use super::fallback::{LanguageModelChain, RecognizerChain, SynthesizerChain, VoiceDetectionChain};
 use super::realtime::Realtime;
-use super::{Config, asr, llm, tts, turn, vad};
-use crate::speech::{EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
+use super::{Config, asr, emotion, llm, tts, turn, vad};
+use crate::speech::{
+    EmotionDetection, EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection,
+};
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 
@@ -39,6 +41,8 @@ pub struct Engines {
     pub vad: Arc<dyn VoiceDetection>,
     /// The turn model, where one is configured and serves.
     pub turn: Option<Arc<dyn TurnDetection>>,
+    /// How the caller's voice sounds, unless it is off.
+    pub emotion: Option<Arc<dyn EmotionDetection>>,
     /// Speech recognition.
     pub asr: Arc<dyn Recognizer>,
     /// Speech synthesis; this is `cache`.
@@ -76,10 +80,12 @@ impl Engines {
         let tts = parts.chain(EngineKind::Tts, &config.tts, Parts::tts, &mut findings)?;
         let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
         let turn = parts.turn(&mut findings);
+        let emotion = parts.emotion(&mut findings)?;
         let cache = Arc::new(tts::Cache::new(Arc::new(SynthesizerChain::new(tts)), config.tts_cache_mb << 20));
         let engines = Self {
             vad: Arc::new(VoiceDetectionChain::new(vad)),
             turn,
+            emotion,
             asr: Arc::new(RecognizerChain::new(asr)),
             tts: Arc::clone(&cache) as Arc<dyn Synthesizer>,
             llm: Arc::new(LanguageModelChain::new(llm)),
@@ -149,6 +155,19 @@ impl<'a> Parts<'a> {
                 findings.push(Finding { kind: EngineKind::Vad, engine, level: Level::Warning, what });
                 None
             }
+        })
+    }
+
+    /// Weights that cannot be read are a warning: calls go on without. A name that no engine has is an error.
+    fn emotion(&self, findings: &mut Vec<Finding>) -> Result<Option<Arc<dyn EmotionDetection>>, EngineError> {
+        let config = &self.config.emotion;
+        emotion::build(config).or_else(|error| {
+            if !emotion::NAMES.contains(&config.engine.as_str()) {
+                return Err(error);
+            }
+            let (engine, what) = (config.engine.clone(), error.to_string());
+            findings.push(Finding { kind: EngineKind::Vad, engine, level: Level::Warning, what });
+            Ok(None)
         })
     }
 

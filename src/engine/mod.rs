@@ -1,4 +1,4 @@
-//! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models.
+//! The engines behind the traits of [`crate::speech`]: voice detection, recognition, synthesis, language models, emotion.
 //!
 //! [`Engines::build`] makes what calls use from the [`Config`]: a chain of each kind with [`fallback`], and a cache of ready
 //! lines. Only `app` calls it; everybody else sees traits.
@@ -6,6 +6,7 @@
 pub mod asr;
 pub mod batch;
 mod config;
+pub mod emotion;
 mod engines;
 pub mod fallback;
 pub mod llm;

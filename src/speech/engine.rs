@@ -3,7 +3,7 @@
 //! Nothing here blocks: `push` enqueues, `poll` takes what is there. An engine that computes for longer than a millisecond
 //! does so on its own pool and calls the [`Wake`] that it was given when there is something to poll.
 
-use super::{Expectation, Hypothesis, Language, TurnCue};
+use super::{Emotion, Expectation, Hypothesis, Language, TurnCue};
 use crate::audio::{AudioFrame, MediaTime, Samples};
 use crate::id::CallId;
 use std::sync::Arc;
@@ -123,6 +123,25 @@ pub trait TurnDetector: Send {
     fn ask(&mut self, last: MediaTime);
     /// The answer to the latest question, once. An error is final: the call goes on without the detector.
     fn poll(&mut self) -> Option<Result<TurnCue, EngineError>>;
+}
+
+/// Makes detectors of emotion, one per call.
+pub trait EmotionDetection: Send + Sync {
+    /// Name as in the configuration.
+    fn name(&self) -> &str;
+    /// A detector that knows nothing of its caller yet.
+    fn open(&self) -> Box<dyn EmotionDetector>;
+}
+
+/// Hears how one caller sounds. Runs on the speech thread: at most 1 ms a frame.
+pub trait EmotionDetector: Send {
+    /// Takes a frame of an utterance, pauses within it included. Says something about every half second of speech.
+    fn push(&mut self, frame: &AudioFrame) -> Option<Emotion>;
+    /// The caller paused, and what was pushed until `now` may be all: what is to be said of it. None: too little of it was
+    /// speech. Pushing may go on.
+    fn pause(&mut self, now: MediaTime) -> Option<Emotion>;
+    /// The utterance is over; its voice becomes a part of the caller's usual one. What is pushed from now on is the next one.
+    fn finish(&mut self);
 }
 
 /// Makes recogniser streams, one per call.

@@ -14,9 +14,9 @@ pub mod voice;
 pub use cue::{Cue, OverlapCue, PauseCue, TurnCue};
 pub use emotion::{Emotion, EmotionLabel, UnknownEmotion, VoiceChange};
 pub use engine::{
-    ChatMessage, ChatRequest, EngineError, EngineKind, LanguageModel, Recognizer, RecognizerStream, Reply, ReplyStream,
-    Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Tool, TurnDetection, TurnDetector, VoiceDetection,
-    VoiceDetector, Wake,
+    ChatMessage, ChatRequest, EmotionDetection, EmotionDetector, EngineError, EngineKind, LanguageModel, Recognizer,
+    RecognizerStream, Reply, ReplyStream, Role, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Tool,
+    TurnDetection, TurnDetector, VoiceDetection, VoiceDetector, Wake,
 };
 pub use exchange::{Exchange, ToolUse, key as exchange_key};
 pub use facts::{FactFinder, Facts, Passage};

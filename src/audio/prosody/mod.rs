@@ -9,16 +9,28 @@
 //! that of the step itself.
 
 mod bands;
+mod cycles;
+mod extract;
+mod formants;
+mod front;
+mod functionals;
+mod mel;
+mod path;
 mod pitch;
+mod running;
 
 pub use bands::{BAND_EDGES_HZ, BANDS};
+pub use extract::{Descriptors, Extractor};
+pub use formants::{FORMANTS, Formants};
+pub use functionals::{FUNCTIONALS, Functionals, Group};
+pub use mel::{BAND_HZ, CEPSTRA, MELS};
 
-use super::fft::{Complex, RealFft};
+use super::Samples;
+use super::fft::Complex;
 use super::level::SILENCE_DBFS;
-use super::{HalfBandDown, Samples};
 use bands::Bands;
+use front::Front;
 use pitch::PitchFinder;
-use std::f32::consts::TAU;
 
 /// Length of a step in milliseconds.
 pub const STEP_MS: u64 = 10;
@@ -77,70 +89,31 @@ impl Step {
 }
 
 /// Makes steps of frames.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Prosody {
-    down: HalfBandDown,
-    /// The last window and the frame that comes.
-    line: [f32; WINDOW + FRAME],
-    hann: [f32; WINDOW],
-    fft: RealFft<BINS>,
-    spectrum: [Complex; BINS],
-    power: [f32; BINS],
+    front: Front,
     bands: Bands,
     pitch: PitchFinder,
-}
-
-impl Default for Prosody {
-    fn default() -> Self {
-        Self {
-            down: HalfBandDown::default(),
-            line: [0.0; WINDOW + FRAME],
-            hann: std::array::from_fn(|n| 0.5 - 0.5 * (TAU * (n as f32 + 0.5) / WINDOW as f32).cos()),
-            fft: RealFft::default(),
-            spectrum: [[0.0; 2]; BINS],
-            power: [0.0; BINS],
-            bands: Bands::default(),
-            pitch: PitchFinder::default(),
-        }
-    }
 }
 
 impl Prosody {
     /// Takes a frame of 20 ms at 16 kHz and gives its two steps, the older one first.
     pub fn push(&mut self, samples: &Samples) -> [Step; STEPS] {
-        let mut narrow = [0i16; FRAME];
-        self.down.process(samples, &mut narrow);
-        self.line.copy_within(FRAME.., 0);
-        for (slot, sample) in self.line.iter_mut().skip(WINDOW).zip(narrow) {
-            *slot = f32::from(sample) / 32_768.0;
-        }
-        std::array::from_fn(|step| self.step((step + 1) * STEP))
+        self.front.push(samples);
+        std::array::from_fn(|step| self.step(step))
     }
 
-    /// The window that begins at `from`.
-    fn step(&mut self, from: usize) -> Step {
-        let window = self.line.get(from..from + WINDOW).unwrap_or_default();
-        let latest = window.get(WINDOW - STEP..).unwrap_or_default();
-        let energy = latest.iter().map(|x| x * x).sum::<f32>() / STEP as f32;
-        if energy < 1e-9 {
-            // 30 dB below the softest speech: silence of the line.
+    fn step(&mut self, step: usize) -> Step {
+        let level_dbfs = decibel(self.front.energy(step)).max(SILENCE_DBFS);
+        if !self.front.look(step) {
             self.bands.forget();
             self.pitch.forget();
-            return Step { level_dbfs: decibel(energy).max(SILENCE_DBFS), ..Step::SILENCE };
+            return Step { level_dbfs, ..Step::SILENCE };
         }
-        let flat = self.spectrum.as_flattened_mut();
-        flat.fill(0.0);
-        for ((slot, sample), weight) in flat.iter_mut().zip(window).zip(&self.hann) {
-            *slot = sample * weight;
-        }
-        self.fft.transform(&mut self.spectrum);
-        for (power, [re, im]) in self.power.iter_mut().zip(&self.spectrum) {
-            *power = re * re + im * im;
-        }
-        let balance = self.bands.measure(&self.power);
-        let (periodicity, pitch_hz) = self.pitch.find(&self.fft, &self.power, &mut self.spectrum);
+        let balance = self.bands.measure(&self.front.power);
+        let (periodicity, pitch_hz) = self.pitch.find(&mut self.front);
         Step {
-            level_dbfs: decibel(energy).max(SILENCE_DBFS),
+            level_dbfs,
             periodicity,
             pitch_hz,
             bands_db: balance.bands_db,
@@ -158,6 +131,7 @@ fn decibel(power: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::audio::{CodecKind, Decoder, Encoder, FRAME_BYTES, FRAME_SAMPLES};
+    use std::f32::consts::TAU;
 
     /// A voice of this pitch contour (Hz at second t): harmonics of −6 dB per octave, none below 300 Hz, and µ-law.
     fn telephone(seconds: f32, pitch: impl Fn(f32) -> f32) -> Vec<[Step; STEPS]> {

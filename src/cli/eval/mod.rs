@@ -4,6 +4,7 @@
 
 mod asr;
 mod dialogue;
+pub(super) mod emotion;
 pub(super) mod intent;
 mod knowledge;
 pub(super) mod manifest;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring eval asr --data phrases.csv --phrases 12
+  tipring eval emotion --data clips.csv --json
   tipring eval intent --telesales --lang en --json
   tipring eval vad --data calls.csv
   tipring eval vad --data calls.csv --engine earshot --engine silero --json
@@ -35,6 +37,9 @@ enum What {
     /// Recognition: are the words right, and does a flow understand what was meant?
     #[command(after_help = asr::EXAMPLES)]
     Asr(asr::Args),
+    /// Emotion: is it heard in the voice, over a telephone, of people whom the model does not know?
+    #[command(after_help = emotion::EXAMPLES)]
+    Emotion(emotion::Args),
     /// Dialogues: does the agent do in each call what it should?
     #[command(after_help = dialogue::EXAMPLES)]
     Dialogue(dialogue::Args),
@@ -56,6 +61,7 @@ enum What {
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Asr(args) => asr::run(args, settings).await?,
+        What::Emotion(args) => tokio::task::spawn_blocking(move || emotion::run(&args, &settings)).await??,
         What::Dialogue(args) => return dialogue::run(args, settings).await,
         What::Intent(args) => tokio::task::spawn_blocking(move || intent::run(&args)).await??,
         What::Knowledge(args) => tokio::task::spawn_blocking(move || knowledge::run(&args)).await??,

@@ -3,6 +3,7 @@
 mod backchannel;
 mod band;
 mod clips;
+pub(super) mod emotion;
 pub(super) mod intent;
 mod net;
 mod network;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring train backchannel --speech emodb --halves speechocean762 --out audio-models/backchannel.txt
+  tipring train emotion --data emodb/labels.csv --out audio-models/emotion/prosody.emotion
   tipring train backchannel --speech emodb --halves speechocean762 --check more --json > figures.json
 
 Each takes a few minutes; backchannel needs espeak-ng, and uses flite where it is installed. The same seed and the same voices give the
@@ -40,6 +42,9 @@ enum What {
     /// The upper band of telephone speech, from recordings that have one.
     #[command(after_help = band::EXAMPLES)]
     Band(band::Args),
+    /// The committees that hear emotions, from labelled recordings.
+    #[command(after_help = emotion::EXAMPLES)]
+    Emotion(emotion::Args),
     /// What callers mean: a classifier of labelled texts, or the telesales intents.
     #[command(after_help = intent::EXAMPLES)]
     Intent(intent::Args),
@@ -84,6 +89,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Handle::current();
     match args.what {
         What::Backchannel(args) => tokio::task::spawn_blocking(move || backchannels(&args, &runtime)).await??,
+        What::Emotion(args) => tokio::task::spawn_blocking(move || emotion::run(&args)).await??,
         What::Band(args) => tokio::task::spawn_blocking(move || band::run(&args)).await??,
         What::Intent(args) => tokio::task::spawn_blocking(move || intent::run(&args)).await??,
     }
