@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use tipring::audio::prosody::FUNCTIONALS;
 use tipring::audio::{AudioFrame, FRAME_SAMPLES, FrameOrigin, MediaTime};
 use tipring::engine::emotion::{BadModel, Config, Model, Prosody, Usual, build};
-use tipring::speech::{Emotion, EmotionDetection, EmotionDetector, EmotionLabel};
+use tipring::speech::{Emotion, EmotionDetector, EmotionLabel};
 
 /// 16-bit mono FLAC at 16 kHz.
 fn read(path: &PathBuf) -> Vec<i16> {
