@@ -24,7 +24,7 @@ const WHOLE_MS: u32 = 1200;
 pub const COMMITTEES: usize = 6;
 /// Speech after which another calibration holds, in ms.
 pub const STAGES_MS: [u32; 2] = [1000, 2000];
-/// Calibrations: below, between and above [`STAGES_MS`].
+/// Calibrations: below, between and above those.
 pub const STAGES: usize = STAGES_MS.len() + 1;
 
 /// The functionals of an utterance.
