@@ -31,17 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The flow: a file, or the name of one that is compiled in or in calls.flows_dir.
-    #[arg(
-        long,
-        value_name = "FILE|NAME",
-        required_unless_present = "replay",
-        default_value = "",
-        hide_default_value = true
-    )]
-    flow: String,
+    #[arg(long, value_name = "FILE|NAME", required_unless_present = "replay")]
+    flow: Option<String>,
 
     #[command(flatten)]
-    replay: replay::Args,
+    replay: replay::Replay,
 
     /// A variable of the flow's lines; may be given several times.
     #[arg(long = "lead", value_name = "NAME=VALUE", value_parser = super::call::variable)]
@@ -65,7 +59,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     if let Some(id) = args.replay.replay {
         return replay::run(id, args.replay.again, settings).await;
     }
-    let flow = flow_of(&args.flow, &settings)?;
+    let flow = flow_of(args.flow.as_deref().unwrap_or_default(), &settings)?;
     let known: Vec<&str> = flow.variables().iter().map(|variable| variable.name.as_str()).collect();
     if let Some((unknown, _)) = args.lead.iter().find(|(name, _)| !known.contains(&name.as_str())) {
         bail!("--lead {unknown}: the flow '{}' has no such variable; it has: {}", flow.name(), known.join(", "));

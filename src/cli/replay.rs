@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Arguments of the replay.
 #[derive(clap::Args, Debug)]
-pub(super) struct Args {
+pub(super) struct Replay {
     /// Show what this call asked the language model and was answered.
     #[arg(long, value_name = "ID")]
     pub replay: Option<CallId>,

@@ -141,6 +141,8 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
                 format!("{file}: {recogniser} cannot hear these words: {}", Vec::from_iter(words).join(" ")),
                 format!("use other words in their phrases; tipring flow check --engines {file} says where they are"),
             )),
+            // The languages were told of above.
+            Err(EngineError::Language { .. }) => {}
             Err(error) => tell(Finding::failed("flows", format!("{file}: {error}"))),
         }
     }
