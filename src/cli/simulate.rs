@@ -1,6 +1,7 @@
 //! `tipring simulate`: whole conversations in virtual time.
 
 mod bandit;
+mod sales;
 
 use crate::settings::Settings;
 use crate::sim::turns::{Figures, Setup, silence_only, simulate};
@@ -15,6 +16,8 @@ pub const EXAMPLES: &str = "Examples:
   tipring simulate turns --lang zh --calls 500 --pareto     gap against false cut-offs, beside silence alone
   tipring simulate turns --lang en --calls 200 --model-ms 3000
   tipring simulate bandit --json                            does learning find the best of three openings?
+  tipring simulate sales --lang zh --calls 10000 --json
+  tipring simulate sales --lang en --flow credit_card.en --no-learning
   tipring simulate bandit --rates 0.02,0.03 --calls 20000";
 
 /// Arguments of `tipring simulate`.
@@ -32,6 +35,9 @@ enum What {
     Turns(Turns),
     /// Learning: openings that sell at known rates, chosen as a campaign chooses them. How soon does the traffic go to the best?
     Bandit(bandit::Args),
+    /// Whole sales calls: customers of several temperaments, with needs, objections and misheard words. Who buys, what becomes of
+    /// objections and offers, whether a no is heeded, what is learned.
+    Sales(sales::Args),
 }
 
 #[derive(ClapArgs, Debug)]
@@ -63,6 +69,15 @@ struct Turns {
 enum Lang {
     En,
     Zh,
+}
+
+impl Lang {
+    fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -133,13 +148,14 @@ pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
             bandit::run(&args, &settings.telesales.learn)?;
             return Ok(ExitCode::SUCCESS);
         }
+        What::Sales(args) => {
+            sales::run(&args, &settings)?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     let mut turn = settings.turn;
     turn.eagerness = args.eagerness.unwrap_or(turn.eagerness);
-    let language = match args.lang {
-        Lang::En => "en",
-        Lang::Zh => "zh",
-    };
+    let language = args.lang.code();
     let setup = Setup {
         language: language.to_owned(),
         calls: args.calls,

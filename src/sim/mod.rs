@@ -3,6 +3,8 @@
 //! [`Network`] is what a network does to packets, decided by a seed; [`Relay`] does it to datagrams between two real endpoints.
 //! [`welcome_caller`] is who calls over a real telephone, and how. [`Dice`] is chance that can be repeated.
 //!
+//! [`sales::simulate`] holds sales calls with customers of several temperaments, at the level of what is said.
+//!
 //! [`turns::simulate`] holds whole conversations with simulated callers in virtual time, a thousand a minute, to measure
 //! turn-taking with a ground truth that recordings do not have: `behaviour` has every parameter of how callers speak and how
 //! well they are heard, `corpus` what they say and the flow that asks them, `caller` makes utterances with pauses, fillers and
@@ -17,6 +19,7 @@ pub mod echo;
 mod network;
 mod noises;
 mod relay;
+pub mod sales;
 mod stage;
 mod talk;
 pub mod turns;

@@ -38,7 +38,7 @@ impl Default for Config {
         Self {
             enabled: true,
             segment: "audience".to_owned(),
-            sales: ["sold", "ordered", "signed_up", "enrolled", "accepted"].map(str::to_owned).to_vec(),
+            sales: ["converted", "signed_up", "enrolled", "ordered", "coming", "accepted"].map(str::to_owned).to_vec(),
             complaints: ["complaint", "do_not_call"].map(str::to_owned).to_vec(),
             control_percent: 2.0,
             floor_percent: 1.0,
