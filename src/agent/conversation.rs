@@ -177,6 +177,11 @@ impl Agent {
         self.dialogue.state_name()
     }
 
+    /// The number of the need that the caller is asked about, as the flow counts them.
+    pub(crate) fn asks_for(&self) -> Option<usize> {
+        self.dialogue.asks_for()
+    }
+
     /// The slots filled so far, name to value as heard: unmasked.
     pub fn slots(&self) -> &BTreeMap<String, String> {
         self.dialogue.slots()

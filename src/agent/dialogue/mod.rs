@@ -1,6 +1,7 @@
 //! What is said: flows, what the caller's words mean in them, prompts, slots, streamed answers, memory.
 
 mod check;
+mod choices;
 mod document;
 mod facts;
 mod flow;

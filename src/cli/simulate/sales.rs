@@ -172,7 +172,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> anyhow::Result<()> {
         calls: args.calls,
         test_half: args.half == super::Half::Test,
         flows,
-        intents: None,
+        intents: if args.no_classifier { None } else { app::intents(settings) },
         threads: args.threads,
     };
     let began = Instant::now();

@@ -52,10 +52,6 @@ pub(super) struct Account {
     pub demands: u32,
     /// Something was sold, asked or offered after the first demand was heard.
     pub sold_on: bool,
-    /// The first line that was heard to its end was the disclosure.
-    pub disclosed: bool,
-    pub intents_right: u32,
-    pub intents: u32,
 }
 
 struct Line {
@@ -245,7 +241,11 @@ impl<'a> Call<'a> {
                     if let Some(objection) = &notes.objection {
                         self.moment.rebutted = Some((objection.clone(), quality));
                     }
-                    self.account.said.push((list.to_owned(), wording.to_owned()));
+                    // One that was interrupted and begun again is said once.
+                    let said = (list.to_owned(), wording.to_owned());
+                    if !self.account.said.contains(&said) {
+                        self.account.said.push(said);
+                    }
                 }
                 if notes.offer.is_some() {
                     self.moment.offer = true;

@@ -185,7 +185,7 @@ impl Counts {
             }
         }
         let mut seen = BTreeSet::new();
-        let rebuttals = account.said.iter().filter(|(list, _)| list.starts_with("objection."));
+        let rebuttals = account.objections.iter().filter_map(|known| Some((&known.class, known.rebuttal.as_ref()?)));
         f.rebuttals_repeated += u64::from(!rebuttals.map(|said| seen.insert(said)).all(|new| new));
         for offer in &account.offers {
             let of = f.offers.entry(offer.offer.clone()).or_default();

@@ -16,6 +16,11 @@ use std::sync::Arc;
 const IMPATIENCE: f64 = 0.25;
 
 impl Dialogue {
+    /// The need whose question was put last and is not answered: its number.
+    pub fn asks_for(&self) -> Option<usize> {
+        self.course.asking
+    }
+
     fn is_open(&self, need: &Need) -> bool {
         self.known(&need.slot).is_none_or(str::is_empty)
     }
