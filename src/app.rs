@@ -3,6 +3,7 @@
 mod facts;
 mod flows;
 mod languages;
+mod learning;
 
 pub use facts::{equip, flow};
 pub use flows::{Reloaded, flows};
@@ -20,6 +21,7 @@ use crate::store::Store;
 use crate::ua::{RegistrationState, UserAgent};
 use anyhow::Context;
 use futures_util::future::BoxFuture;
+use learning::Learning;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub struct Tipring {
     stop: CancellationToken,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     reloader: Reloader,
+    learning: Option<Learning>,
 }
 
 /// Reads the flows again, one time at a time.
@@ -91,6 +94,7 @@ impl Tipring {
         };
 
         let store = Store::open(&settings.store, &settings.data_dir.0, &metrics)?;
+        let learning = Learning::open(&settings.telesales.learn, &store)?;
         let media = MediaServer::start(&settings.media, &metrics)?;
         let (calls_in, incoming) = mpsc::channel(CALLS_IN);
         let ua = UserAgent::start(settings.sip, calls_in).await?;
@@ -129,7 +133,7 @@ impl Tipring {
                 }
             }));
         }
-        Ok(Self { ua, calls, store, metrics, http, stop, tasks, reloader })
+        Ok(Self { ua, calls, store, metrics, http, stop, tasks, reloader, learning })
     }
 
     /// Where SIP listens.
@@ -167,14 +171,27 @@ impl Tipring {
         &self.store
     }
 
-    /// Places a call; the receiver gets its record when it is over and durable.
+    /// Places a call; the receiver gets its record when it is over and durable. Where the flow has wordings to choose among and
+    /// the plan has no preference, they are chosen by what was learned from the calls before, and this one teaches the next.
     pub fn place_call(
         &self,
         target: &str,
         account: Option<&str>,
-        plan: CallPlan,
+        mut plan: CallPlan,
     ) -> anyhow::Result<(CallId, oneshot::Receiver<Arc<CallRecord>>)> {
-        Ok(self.calls.place(target, account, plan)?)
+        let Some(learning) = &self.learning else { return Ok(self.calls.place(target, account, plan)?) };
+        let planned = learning.plan(&*self.reloader.book.get(&plan.flow)?, &mut plan);
+        let (id, ended) = self.calls.place(target, account, plan)?;
+        let Some(planned) = planned else { return Ok((id, ended)) };
+        // The record passes by here on its way.
+        let (pass_on, passed) = oneshot::channel();
+        let books = learning.clone();
+        learning.track(async move {
+            let Ok(record) = ended.await else { return };
+            books.book(planned, &record).await;
+            let _ = pass_on.send(record);
+        });
+        Ok((id, passed))
     }
 
     /// Reads the flows of the folder again: calls from now on are held with the changed ones, those that are up go on with theirs.
@@ -188,6 +205,9 @@ impl Tipring {
         self.calls.drain(grace).await;
         self.ua.shutdown().await;
         self.stop.cancel();
+        if let Some(learning) = &self.learning {
+            learning.close().await;
+        }
         let store = self.store;
         // Ends when the last record before it is on disk.
         let closed = tokio::task::spawn_blocking(move || store.close()).await;

@@ -5,14 +5,17 @@ use super::lines::{Line, Lines, Voices, Words};
 use super::phone::Manner;
 use super::report::{self, Console};
 use crate::agent::AgentEvent;
+use crate::app;
 use crate::call::{LiveEvent, LiveKind};
-use crate::phone::{Act, Happening, HeldCall, Machine, Report, Step, failed_call};
+use crate::phone::{Act, Happening, HeldCall, Machine, Report, SpokenReport, Step, failed_call};
 use crate::record::Speaker;
 use crate::settings::Settings;
+use crate::speech::{EngineError, Language};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -20,11 +23,54 @@ use tokio::sync::broadcast::error::RecvError;
 /// Examples for `--help`.
 pub const EXAMPLES: &str = "Examples:
   tipring demo
+  tipring demo --lang zh --report out
+  tipring demo --flow welcome
   tipring demo --report out --say \"yes [300] i will come\" --say question.wav --barge-in \"where is it@1200\"";
 
-/// What the caller does where the command line does not say, for the flow `welcome`.
-fn default_lines() -> Vec<Line> {
+/// The flow of the demonstration where none is named.
+fn default_flow(language: &str) -> &'static str {
+    if language.starts_with("zh") { "credit_card.zh" } else { "credit_card.en" }
+}
+
+/// What the caller does where the command line does not say: in a sales call objections, a question, what is wanted, a sign of
+/// wanting to buy, a yes to the offer.
+fn default_lines(flow: &str, language: &str) -> Vec<Line> {
     let say = |text: &str| Line::Say(Words::Text(text.to_owned()));
+    if language.starts_with("zh") {
+        return [
+            "我没兴趣",
+            "那你说说",
+            "你们是不是骗子",
+            "好的",
+            "网购",
+            "三千左右",
+            "返现",
+            "太贵了",
+            "有道理",
+            "怎么办理",
+            "可以",
+            "好的",
+        ]
+        .map(say)
+        .to_vec();
+    }
+    if flow != "welcome" {
+        return vec![
+            say("i am not interested"),
+            say("yes okay"),
+            say("mostly [280] groceries"),
+            say("about a thousand a month"),
+            say("is this a scam"),
+            say("all right"),
+            Line::BargeIn(Words::Text("how much does it cost".to_owned()), 1500),
+            say("it is too expensive"),
+            say("yes that makes sense"),
+            say("how do i apply"),
+            say("yes please"),
+            say("yes"),
+            say("no thank you"),
+        ];
+    }
     vec![
         say("yes [280] i will come"),
         say("what time does it start"),
@@ -45,7 +91,7 @@ pub struct Args {
     #[command(flatten)]
     manner: Manner,
 
-    /// The flow that answers; without, the configured one.
+    /// The flow that answers; without, a sales call in the language of --lang.
     #[arg(long, value_name = "NAME")]
     flow: Option<String>,
 
@@ -69,13 +115,25 @@ pub struct Args {
 /// Whatever keeps the server or the telephone from starting, and files that cannot be read or written.
 pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let console = Console { json: args.json };
-    let lines = if args.lines.0.is_empty() { default_lines() } else { args.lines.0 };
     let manner = args.manner;
+    let flow = args.flow.unwrap_or_else(|| default_flow(&manner.lang).to_owned());
+    let lines = if args.lines.0.is_empty() { default_lines(&flow, &manner.lang) } else { args.lines.0 };
+    let mut settings = settings;
+    let scripted = args.allow_scripted || hears_nothing(&settings, &manner.lang).await?;
+    if scripted && !args.allow_scripted {
+        console.line(format_args!(
+            "no configured recogniser hears {}: the engine 'scripted' is told what the caller says, and nothing here is a \
+             measurement of recognition (docs/engines.md says which engines hear it)",
+            manner.lang
+        ));
+        settings.engine.asr = vec!["scripted".to_owned()];
+        settings.engine.scripted.asr.lines = lines.iter().filter_map(told).collect();
+    }
     let steps = Voices::new(&manner.lang).steps(&lines, &manner.voice, manner.silence()).await?;
 
     let scratch = Scratch::new()?;
     let dir = args.report.as_ref().map_or_else(|| scratch.path().to_owned(), |dir| dir.join("server"));
-    let lab = Lab::start(settings, args.flow.as_deref(), &dir, manner.codecs(), args.allow_scripted).await?;
+    let lab = Lab::start(settings, Some(flow.as_str()), &dir, manner.codecs(), scripted).await?;
     console.line(format_args!("calling {} over SIP and RTP on loopback", lab.target()));
     let screen = Screen::new(console, &steps);
     let watching = tokio::spawn(watch(lab.events(), Arc::clone(&screen)));
@@ -125,7 +183,43 @@ pub fn add_call(report: &mut Report, held: &HeldCall, account: Option<&Account>)
     report.add_call(held.report(), held.answered(), &held.turns(), &rows);
     if let Some(account) = account {
         report.set_engines(account.record.engines.clone());
+        report.conversation = account.record.turns.iter().map(SpokenReport::of).collect();
     }
+}
+
+/// Whether no configured recogniser knows the language.
+async fn hears_nothing(settings: &Settings, language: &str) -> anyhow::Result<bool> {
+    if language.starts_with("en") {
+        return Ok(false);
+    }
+    let engines = app::engines(&settings.engine).await?;
+    let language = Language(language.to_owned());
+    // Opening a recogniser may take its time.
+    let opened = tokio::task::spawn_blocking(move || engines.asr.open(&language, Waker::noop().clone()).err()).await?;
+    Ok(matches!(opened, Some(EngineError::Language { .. })))
+}
+
+/// What the scripted recogniser hears of a line.
+fn told(line: &Line) -> Option<String> {
+    match line {
+        Line::Say(Words::Text(text)) | Line::BargeIn(Words::Text(text), _) => Some(plain(text)),
+        Line::Say(Words::File(_, words)) | Line::BargeIn(Words::File(_, words), _) => {
+            Some(words.clone().unwrap_or_default())
+        }
+        Line::Dtmf(_) | Line::After(_) => None,
+    }
+}
+
+/// A text without the marks of its pauses.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before.trim_end());
+        rest = after.split_once(']').map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    out
 }
 
 fn tell_files(console: Console, dir: &Path, server: &Path, drawn: bool) {
@@ -204,9 +298,20 @@ mod tests {
 
     #[test]
     fn the_shipped_conversation_holds_an_interruption_and_a_pause() {
-        let lines = default_lines();
-        assert!(lines.iter().any(|line| matches!(line, Line::BargeIn(..))));
-        assert!(lines.iter().any(|line| matches!(line, Line::Say(Words::Text(text)) if text.contains('['))));
-        assert!(lines.len() >= 5);
+        for flow in ["welcome", default_flow("en")] {
+            let lines = default_lines(flow, "en");
+            assert!(lines.iter().any(|line| matches!(line, Line::BargeIn(..))));
+            assert!(lines.iter().any(|line| matches!(line, Line::Say(Words::Text(text)) if text.contains('['))));
+            assert!(lines.len() >= 5);
+        }
+        assert!(default_lines(default_flow("zh-CN"), "zh-CN").len() >= 8);
+    }
+
+    #[test]
+    fn the_scripted_recogniser_is_told_the_words_alone() {
+        let say = |text: &str| Line::Say(Words::Text(text.to_owned()));
+        let heard: Vec<String> =
+            [say("yes [280] i will"), Line::Dtmf("1".to_owned()), say("好")].iter().filter_map(told).collect();
+        assert_eq!(heard, ["yes i will", "好"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::audio::{level, wav};
 use crate::engine::batch::Pool;
-use crate::engine::tts::{FLITE_VOICES, Flite, FliteConfig};
+use crate::engine::tts::{Espeak, EspeakConfig, FLITE_VOICES, Flite, FliteConfig};
 use crate::phone::{Act, PhoneError, Step, Trigger, Utterance};
 use crate::speech::{EngineError, Language, SpeechRequest, Synthesis, Synthesizer};
 use anyhow::{Context, bail};
@@ -132,7 +132,7 @@ impl clap::FromArgMatches for Lines {
 
 /// Makes sound of lines.
 pub struct Voices {
-    flite: Option<Flite>,
+    engine: Option<Box<dyn Synthesizer>>,
     language: Language,
     /// What was said before, by voice and text: a bench says the same again and again.
     made: HashMap<(String, String), Utterance>,
@@ -142,7 +142,7 @@ impl Voices {
     /// For lines in `language`. The synthesiser is opened with the first text: recordings need none. It has a thread of its
     /// own; the agent's engines are not touched.
     pub fn new(language: &str) -> Self {
-        Self { flite: None, language: Language(language.to_owned()), made: HashMap::new() }
+        Self { engine: None, language: Language(language.to_owned()), made: HashMap::new() }
     }
 
     /// The steps of a script. `silence` is how long the agent must have been silent before a line.
@@ -201,18 +201,32 @@ impl Voices {
     }
 
     async fn speak(&mut self, text: &str, voice: &str) -> anyhow::Result<Vec<i16>> {
-        if self.flite.is_none() {
+        let english = self.language.0.starts_with("en");
+        if self.engine.is_none() {
             let pool = Pool::start("caller", 1).context("cannot start the caller's voice")?;
-            let config = FliteConfig { voice: CALLER_VOICE.to_owned() };
-            self.flite = Some(
-                Flite::open(&config, &pool)
-                    .context("the caller's lines are spoken by flite; without it, give recordings: --say FILE.wav")?,
-            );
+            self.engine = Some(if english {
+                let config = FliteConfig { voice: CALLER_VOICE.to_owned() };
+                let flite = Flite::open(&config, &pool)
+                    .context("the caller's lines are spoken by flite; without it, give recordings: --say FILE.wav")?;
+                Box::new(flite)
+            } else {
+                // Not the agent's voice: higher, and in less of a hurry.
+                let config = EspeakConfig { pitch: 70, words_per_minute: 150, ..EspeakConfig::default() };
+                let espeak = Espeak::open(&config, &pool).with_context(|| {
+                    format!(
+                        "the caller's lines in {} are spoken by espeak-ng; without it, give recordings: --say FILE.wav",
+                        self.language.0
+                    )
+                })?;
+                Box::new(espeak)
+            });
         }
-        let Some(flite) = &self.flite else { bail!("the caller has no voice") };
-        let request =
-            SpeechRequest { text: text.to_owned(), language: self.language.clone(), voice: Some(voice.to_owned()) };
-        let (samples, _) = synthesise(flite, &request).await.with_context(|| format!("cannot say '{text}'"))?;
+        let Some(engine) = &self.engine else { bail!("the caller has no voice") };
+        // The names of voices are flite's.
+        let voice = english.then(|| voice.to_owned());
+        let request = SpeechRequest { text: text.to_owned(), language: self.language.clone(), voice };
+        let (samples, _) =
+            synthesise(engine.as_ref(), &request).await.with_context(|| format!("cannot say '{text}'"))?;
         Ok(samples)
     }
 }

@@ -56,7 +56,9 @@ pub use handset::{Config, End, Extension, Handset, HeldCall, failed_call};
 pub use machine::Machine;
 pub use measure::{STOP_SILENCE, Said, Turn, measure, percentile};
 pub use record::{Recording, Track};
-pub use report::{CallReport, Definition, Observed, ObservedSpeaker, REPORT_VERSION, Report, Summary, TurnReport};
+pub use report::{
+    CallReport, Definition, Observed, ObservedSpeaker, REPORT_VERSION, Report, SpokenReport, Summary, TurnReport,
+};
 pub use rtp_loop::{CallLog, Happening, Path, Plan, RtpLoop};
 pub use script::{Act, Aside, Cue, LINGER, PATIENCE, Script, Step, Trigger};
 pub use surroundings::{Echo, Surroundings};

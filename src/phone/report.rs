@@ -4,7 +4,7 @@ use super::audible::BRIDGE;
 use super::machine::Machine;
 use super::measure::{STOP_SILENCE, Turn, percentile};
 use crate::audio::level::AUDIBLE_DBFS;
-use crate::record::EngineNames;
+use crate::record::{EngineNames, Speaker, TurnRecord};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -72,6 +72,29 @@ impl Default for Definition {
                     .to_owned(),
         }
     }
+}
+
+/// What one side said, and what the agent made of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SpokenReport {
+    /// Who.
+    pub speaker: Speaker,
+    /// The words as understood, or as far as they were heard; masked.
+    pub text: String,
+    /// The flow's state.
+    pub state: String,
+    /// Industry, scene and action as the classifier reads them; none without one.
+    pub intent: Option<String>,
+    /// The objection that the caller raised, or that the agent answers.
+    pub objection: Option<String>,
+    /// Which rebuttal the agent chose.
+    pub rebuttal: Option<String>,
+    /// How the caller's voice and words sounded, where anything can tell.
+    pub emotion: Option<String>,
+    /// The caller showed that they want to buy.
+    pub signal: bool,
+    /// The offer that the agent made.
+    pub offer: Option<String>,
 }
 
 /// One call.
@@ -152,6 +175,24 @@ pub struct TurnReport {
     pub agent_began_ms: Option<f64>,
 }
 
+impl SpokenReport {
+    /// What the agent's record has of a turn.
+    pub fn of(turn: &TurnRecord) -> Self {
+        let notes = &turn.notes;
+        Self {
+            speaker: turn.speaker,
+            text: if turn.dtmf.is_empty() { turn.text.clone() } else { format!("[keys {}]", turn.dtmf) },
+            state: turn.state.clone(),
+            intent: notes.intent.clone(),
+            objection: notes.objection.clone(),
+            rebuttal: notes.rebuttal.clone(),
+            emotion: None,
+            signal: notes.signal,
+            offer: notes.offer.clone(),
+        }
+    }
+}
+
 impl TurnReport {
     fn is_measured(&self) -> bool {
         self.gap_ms.is_some() && self.keys.is_none() && self.aside.is_none() && !self.barge_in
@@ -225,6 +266,10 @@ pub struct Report {
     pub calls: Vec<CallReport>,
     /// The turns of all calls.
     pub turns: Vec<TurnReport>,
+    /// Both sides of the conversation as the agent has it: state, intent, objection, emotion and offer of every turn. In the
+    /// report of a single call whose agent runs in this process.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub conversation: Vec<SpokenReport>,
     /// The figures.
     pub summary: Summary,
 }

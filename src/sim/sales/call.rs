@@ -258,19 +258,19 @@ impl<'a> Call<'a> {
                 }
                 self.enter_objection(objection);
             }
-            AgentEvent::Offer(offer) => {
-                match self.account.offers.iter_mut().find(|known| known.offer == offer.offer) {
-                    Some(known) => *known = offer,
-                    None => self.account.offers.push(offer),
-                }
-            }
+            AgentEvent::Offer(offer) => match self.account.offers.iter_mut().find(|known| known.offer == offer.offer) {
+                Some(known) => *known = offer,
+                None => self.account.offers.push(offer),
+            },
             _ => {}
         }
     }
 
     fn enter_objection(&mut self, objection: ObjectionRecord) {
         let open = |known: &&mut ObjectionRecord| {
-            known.outcome == ObjectionOutcome::Open && known.class == objection.class && known.rebuttal == objection.rebuttal
+            known.outcome == ObjectionOutcome::Open
+                && known.class == objection.class
+                && known.rebuttal == objection.rebuttal
         };
         match self.account.objections.iter_mut().rev().find(open) {
             Some(known) if objection.outcome != ObjectionOutcome::Open => known.outcome = objection.outcome,
@@ -372,9 +372,7 @@ pub(super) fn answers(flow: &Flow, pick: &mut dyn FnMut(&[String]) -> String) ->
 
 /// Values of a flow's variables for a lead.
 pub(super) fn variables(flow: &Flow, lead: &super::Lead) -> BTreeMap<String, String> {
-    let given = BTreeMap::from([
-        ("audience".to_owned(), lead.audience.clone()),
-        ("profile".to_owned(), lead.profile.clone()),
-    ]);
+    let given =
+        BTreeMap::from([("audience".to_owned(), lead.audience.clone()), ("profile".to_owned(), lead.profile.clone())]);
     flow.values(&given, |_| None)
 }

@@ -318,8 +318,7 @@ impl<'a> Customer<'a> {
 
     fn after_rebuttal(&mut self, objection: &str, quality: f64) -> Deed {
         let effect = &self.parameters.effect;
-        let (resolved, persisted, matters) =
-            (effect.objection_resolved, effect.objection_persisted, effect.rebuttal);
+        let (resolved, persisted, matters) = (effect.objection_resolved, effect.objection_persisted, effect.rebuttal);
         let convinced =
             self.is.convinced * (1.0 + matters * (2.0 * quality - 1.0)) * 0.6f64.powi(self.held_on.min(9) as i32);
         let meant = matches!(&self.last, Some(Meant::Objection(raised)) if *raised == objection);
@@ -392,7 +391,9 @@ impl<'a> Customer<'a> {
         let held = self.person.holds.first().copied()?;
         // Said once it is dealt with or not; the next time it is another one's turn.
         self.person.holds.rotate_left(1);
-        if self.held_on > 0 && self.person.holds.first() == Some(&held) { return None }
+        if self.held_on > 0 && self.person.holds.first() == Some(&held) {
+            return None;
+        }
         self.chance(0.6).then(|| self.object(held))
     }
 

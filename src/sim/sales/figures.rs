@@ -185,8 +185,8 @@ impl Counts {
             }
         }
         let mut seen = BTreeSet::new();
-        let rebuttals = account.objections.iter().filter_map(|known| Some((&known.class, known.rebuttal.as_ref()?)));
-        f.rebuttals_repeated += u64::from(!rebuttals.map(|said| seen.insert(said)).all(|new| new));
+        let mut rebuttals = account.objections.iter().filter_map(|known| Some((&known.class, known.rebuttal.as_ref()?)));
+        f.rebuttals_repeated += u64::from(!rebuttals.all(|said| seen.insert(said)));
         for offer in &account.offers {
             let of = f.offers.entry(offer.offer.clone()).or_default();
             of[0] += 1;
@@ -223,14 +223,15 @@ impl Counts {
         let f = self.figures;
         let share = f.sales as f64 / f.calls.max(1) as f64;
         let all_turns: u64 = self.turns.iter().map(|turns| u64::from(*turns)).sum();
-        let temperaments = parameters.temperament.iter().zip(&self.by_temperament).map(|(one, of)| TemperamentFigures {
-            name: one.name.clone(),
-            calls: of.0,
-            sales: of.1,
-            sales_percent: percent(of.1, of.0),
-            hung_up: of.2,
-            turns_mean: hundredths(of.3 as f64 / of.0.max(1) as f64),
-        });
+        let temperaments =
+            parameters.temperament.iter().zip(&self.by_temperament).map(|(one, of)| TemperamentFigures {
+                name: one.name.clone(),
+                calls: of.0,
+                sales: of.1,
+                sales_percent: percent(of.1, of.0),
+                hung_up: of.2,
+                turns_mean: hundredths(of.3 as f64 / of.0.max(1) as f64),
+            });
         Figures {
             simulated: true,
             language: setup.language.clone(),

@@ -99,9 +99,9 @@ pub trait Choose {
 
 /// How good a wording is, from 0 to 1: unknown in life, and here an assumption that chance makes and that never changes.
 pub fn quality(wording: &str) -> f64 {
-    let hash = wording.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = wording
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     Dice::new(hash).unit()
 }
 
@@ -164,9 +164,8 @@ fn held(
     intents: Option<&Arc<dyn ReadIntents>>,
 ) -> Vec<Account> {
     let share = batch.len().div_ceil(threads.max(1)).max(1);
-    let parts_of = |planned: &[Planned]| -> Vec<Account> {
-        planned.iter().map(|planned| hold(planned, parts, intents)).collect()
-    };
+    let parts_of =
+        |planned: &[Planned]| -> Vec<Account> { planned.iter().map(|planned| hold(planned, parts, intents)).collect() };
     std::thread::scope(|scope| {
         let tasks: Vec<_> = batch.chunks(share).map(|part| scope.spawn(|| parts_of(part))).collect();
         tasks.into_iter().flat_map(|task| task.join().unwrap_or_default()).collect()

@@ -73,9 +73,11 @@ impl Words {
     /// Those of a language.
     pub fn of(language: &str, errors: [f64; 3]) -> Result<Self, SalesError> {
         let (file, families, unspaced) = match language {
-            "en" => {
-                (include_str!("words_en.toml"), include_str!("../../../audio-models/intents/corpus/en.test.toml"), false)
-            }
+            "en" => (
+                include_str!("words_en.toml"),
+                include_str!("../../../audio-models/intents/corpus/en.test.toml"),
+                false,
+            ),
             "zh" => {
                 (include_str!("words_zh.toml"), include_str!("../../../audio-models/intents/corpus/zh.test.toml"), true)
             }
@@ -242,7 +244,11 @@ mod tests {
                 for _ in 0..50 {
                     let text = words.said(action.id(), "credit_card", &mut dice);
                     let whole = !text.contains(['(', ')', '{', '}', '|']);
-                    assert!(whole && (!text.is_empty() || action == Action::Silence), "{language} {}: '{text}'", action.id());
+                    assert!(
+                        whole && (!text.is_empty() || action == Action::Silence),
+                        "{language} {}: '{text}'",
+                        action.id()
+                    );
                     assert_eq!(words.misheard(&text, &mut dice).is_empty(), words.units(&text).is_empty());
                 }
             }
