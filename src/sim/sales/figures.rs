@@ -185,7 +185,8 @@ impl Counts {
             }
         }
         let mut seen = BTreeSet::new();
-        let mut rebuttals = account.objections.iter().filter_map(|known| Some((&known.class, known.rebuttal.as_ref()?)));
+        let mut rebuttals =
+            account.objections.iter().filter_map(|known| Some((&known.class, known.rebuttal.as_ref()?)));
         f.rebuttals_repeated += u64::from(!rebuttals.all(|said| seen.insert(said)));
         for offer in &account.offers {
             let of = f.offers.entry(offer.offer.clone()).or_default();
