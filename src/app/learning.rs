@@ -179,6 +179,7 @@ mod tests {
             turns: vec![turn.clone(), turn],
             timeline: Default::default(),
             sales: Default::default(),
+            llm: Default::default(),
             engines: EngineNames::default(),
             media: MediaReport::default(),
             recording: None,
