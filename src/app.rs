@@ -14,7 +14,7 @@ use crate::engine;
 use crate::id::CallId;
 use crate::media::MediaServer;
 use crate::metrics::Metrics;
-use crate::record::CallRecord;
+use crate::record::{CallRecord, KeepEmotion};
 use crate::server::{self, ActiveCall, Registration, Server};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -76,7 +76,11 @@ impl Tipring {
         Self::build(settings, false).await
     }
 
-    async fn build(settings: Settings, with_http: bool) -> anyhow::Result<Self> {
+    async fn build(mut settings: Settings, with_http: bool) -> anyhow::Result<Self> {
+        if settings.engine.emotion.engine == "off" {
+            settings.turn.mood.track = false;
+        }
+        settings.store.contours = settings.turn.mood.track && settings.calls.keep_emotion == KeepEmotion::All;
         let metrics = Metrics::new();
         let engines = engines(&settings.engine).await?;
         let book = flows(settings.calls.flows_dir.as_deref())?;

@@ -3,7 +3,7 @@
 use super::AgentEvent;
 use crate::audio::UtteranceId;
 use crate::record::EndReason;
-use crate::speech::{ChatRequest, Expectation};
+use crate::speech::{ChatRequest, Expectation, Manner};
 use std::sync::Arc;
 
 /// One thing to do, taken from `Agent::poll`. The session translates it and decides nothing.
@@ -41,6 +41,8 @@ pub enum Action {
     Duck,
     /// Speak at full volume again: the caller was not. A new playout epoch is at full volume anyway.
     Unduck,
+    /// How lines are said that are queued or prepared from now on.
+    Manner(Manner),
     /// What may be said next.
     Expect(Arc<Expectation>),
     /// The caller may have finished: ask the recogniser for a final answer.

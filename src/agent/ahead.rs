@@ -95,6 +95,7 @@ impl Agent {
         copy.turn_over(at);
         let mut lines = Vec::new();
         let mut asked = None;
+        let manner = copy.manner;
         for action in std::mem::take(&mut copy.out) {
             match action {
                 Action::Say { utterance, text } if asked.is_none() => {
@@ -138,6 +139,7 @@ impl Agent {
             self.tally.begun += 1;
             self.note(at, Stage::Speculated);
         }
+        self.tell_manner(manner);
         for line in &ahead.lines {
             self.out.push_back(Action::Prepare { utterance: line.utterance, text: line.text.clone() });
         }

@@ -185,7 +185,7 @@ impl Chat {
         if let Some(task) = task {
             let offers = self.dialogue.offer_terms(&task.permits);
             let data = self.dialogue.data();
-            let what = request(self.dialogue.flow(), &task, &offers, &data, &self.memory, self.max_tokens);
+            let what = request(self.dialogue.flow(), &task, &offers, &data, &self.memory, self.max_tokens, "");
             self.task = Some(task);
             outputs.push(ChatOutput::Ask(what));
         }

@@ -1,5 +1,6 @@
 //! The times that a conversation keeps.
 
+use super::mood::MoodConfig;
 use serde::Deserialize;
 
 /// How the end of the caller's turn is found.
@@ -92,6 +93,8 @@ pub struct TurnConfig {
     pub line_overrun_ms: u64,
     /// Time for the peer to accept a transfer.
     pub transfer_ms: u64,
+    /// How the caller's mood is told.
+    pub mood: MoodConfig,
 }
 
 impl Default for TurnConfig {
@@ -132,6 +135,7 @@ impl Default for TurnConfig {
             line_start_ms: 5_000,
             line_overrun_ms: 1_500,
             transfer_ms: 32_000,
+            mood: MoodConfig::default(),
         }
     }
 }

@@ -3,13 +3,15 @@
 use super::ahead::{Ahead, AheadTally};
 use super::dialogue::{Dialogue, Flow, Memory};
 use super::governor::Promise;
+use super::mood::Mood;
 use super::overlap::Overlap;
 use super::phase::{Decided, Phase, Talking};
+use super::sounding::Exchange;
 use super::turn::{Floor, Hearing, Lines, Voice, rest_from_clause};
 use super::{Action, AgentEvent, AgentPlan, Input, TurnConfig};
 use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
 use crate::record::{EndReason, Stage, TimelineEvent, TurnLatency};
-use crate::speech::{Cue, EngineKind, Expectation, PauseCurve};
+use crate::speech::{Cue, EngineKind, Expectation, Manner, PauseCurve};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -62,6 +64,11 @@ pub struct Agent {
     /// Speech over the agent's voice.
     pub(super) overlap: Option<Overlap>,
     pub(super) curve: PauseCurve,
+    /// How the caller takes the call.
+    pub(super) mood: Mood,
+    pub(super) exchange: Exchange,
+    /// How lines are said, as the session was told last.
+    pub(super) manner: Manner,
     now: MediaTime,
 }
 
@@ -98,6 +105,9 @@ impl Agent {
             answering: false,
             filled: None,
             overlap: None,
+            mood: Mood::new(config.mood.clone()),
+            exchange: Exchange::default(),
+            manner: Manner::USUAL,
             now: MediaTime::ZERO,
             config,
         }
@@ -136,8 +146,7 @@ impl Agent {
             Input::Cue(Cue::Turn(cue)) => self.hearing.turn_cue(cue),
             Input::Cue(Cue::Stir(at)) => self.hearing.stirred(at),
             Input::Cue(Cue::Overlap(cue)) => self.overlap_cue(cue),
-            // Evidence for moods, which nothing is decided by yet.
-            Input::Cue(Cue::Emotion(_)) => {}
+            Input::Cue(Cue::Emotion(emotion)) => self.emotion_cue(emotion),
             Input::Deadline => {}
             Input::Over => self.close(at),
         }
@@ -245,6 +254,7 @@ impl Agent {
                 if self.lines.started(utterance, at) {
                     self.dialogue.set_asked();
                 }
+                self.exchange.begins(at);
                 self.note(at, Stage::FirstPacket);
                 self.promise_kept();
                 let decided = match &mut self.phase {
@@ -261,6 +271,7 @@ impl Agent {
             PlayoutEvent::Finished { at, .. } | PlayoutEvent::Cut { at, .. } => {
                 let ended = self.lines.ended(event);
                 if ended.record.is_some() {
+                    self.exchange.spoke(at);
                     self.note(at, Stage::LineEnded);
                 }
                 if ended.line.is_some() && matches!(event, PlayoutEvent::Finished { .. }) {

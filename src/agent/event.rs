@@ -1,6 +1,8 @@
 //! What the agent reports: the transcript as it comes about.
 
-use crate::record::{ObjectionRecord, OfferRecord, TimelineEvent, ToolRecord, TurnNotes, TurnRecord};
+use crate::record::{
+    EmotionPoint, MoodSwitch, ObjectionRecord, OfferRecord, TimelineEvent, ToolRecord, TurnNotes, TurnRecord,
+};
 
 /// Something for the record and the live view.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,6 +42,10 @@ pub enum AgentEvent {
     },
     /// A stage of the turn-taking, for the timeline picture.
     Timeline(TimelineEvent),
+    /// The emotion engine said something of the caller's voice.
+    Emotion(EmotionPoint),
+    /// The agent began or ceased to take the caller for impatient, angry and so on.
+    Mood(MoodSwitch),
     /// The flow set the call's disposition.
     Disposition(String),
 }

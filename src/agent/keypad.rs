@@ -96,6 +96,7 @@ impl Agent {
                 dtmf: pressed.keys,
                 latency: None,
                 notes: Default::default(),
+                emotion: None,
             }));
         }
         self.apply(at, response, Some(TurnLatency { decided: Some(at), ..TurnLatency::default() }));

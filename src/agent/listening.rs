@@ -7,7 +7,7 @@ use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
 use super::turn::{CallerTurn, Voice, continues, decide_at, wait_ms};
 use super::{Action, AgentEvent};
 use crate::audio::MediaTime;
-use crate::record::{Speaker, Stage, TurnLatency, TurnRecord};
+use crate::record::{Speaker, Stage, TurnEmotion, TurnLatency, TurnRecord};
 use crate::speech::{AnswerKind, Hypothesis, HypothesisKind, Role, SpeechEdge};
 
 /// How often in a row a line cut by mere noise is begun again.
@@ -21,6 +21,11 @@ impl Agent {
     pub(super) fn speech(&mut self, edge: SpeechEdge) {
         if self.deaf || self.phase == Phase::Waiting {
             return;
+        }
+        if let SpeechEdge::Started { onset } = edge
+            && !self.hearing.is_open()
+        {
+            self.exchange_begins(onset);
         }
         self.hearing.edge(edge, self.lines.any());
         match edge {
@@ -176,6 +181,7 @@ impl Agent {
         self.out.push_back(Action::FinishUtterance);
         self.note(at, Stage::Decided { wait_ms: wait });
         if turn.echo {
+            self.mood.forget();
             return;
         }
         let words = !says_nothing(&turn.text);
@@ -186,7 +192,8 @@ impl Agent {
             return;
         }
         if matches!(self.phase, Phase::Talking(_)) || words {
-            self.record_caller(&turn);
+            let emotion = self.sounded(at, &turn);
+            self.record_caller(&turn, emotion);
         }
         let protected = self.protected();
         let Phase::Talking(talking) = &mut self.phase else { return };
@@ -201,7 +208,7 @@ impl Agent {
     }
 
     /// Reports what the caller said.
-    pub(super) fn record_caller(&mut self, turn: &CallerTurn) {
+    pub(super) fn record_caller(&mut self, turn: &CallerTurn, emotion: Option<Box<TurnEmotion>>) {
         self.memory.keep(Role::User, &turn.text);
         self.report(AgentEvent::Turn(TurnRecord {
             speaker: Speaker::Caller,
@@ -215,6 +222,7 @@ impl Agent {
             dtmf: String::new(),
             latency: None,
             notes: Box::default(),
+            emotion,
         }));
     }
 

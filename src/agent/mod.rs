@@ -9,6 +9,7 @@
 //! | `ahead` | the answer that is begun before the end of the turn is certain |
 //! | `plan`, `chat` | what a call brings along; a conversation in writing |
 //! | `governor` | what is said when the answer is late |
+//! | `mood`, `sounding` | how the caller takes the call, from the voice, the turn-taking and the words |
 //! | `overlap` | speech over the agent's voice: softer, then stop or go on |
 //! | `turn` | the floor, the end of a turn, barge-in, the lines on their way to the caller's ear |
 //! | `dialogue` | the flow (`document`, `parse`, `check`, `graph`), what words mean in it and what follows (`policy`), figures in words (`spoken`), prompts, sentences of a streamed answer, memory |
@@ -28,10 +29,12 @@ mod input;
 mod keypad;
 mod leash;
 mod listening;
+mod mood;
 mod obeying;
 mod overlap;
 mod phase;
 mod plan;
+mod sounding;
 mod speaking;
 mod turn;
 
@@ -44,5 +47,6 @@ pub use dialogue::{Flow, FlowGraph, GraphState, Variable, Way, WayKind, choose};
 pub use error::{FlowError, FlowFinding, Severity};
 pub use event::AgentEvent;
 pub use input::Input;
+pub use mood::MoodConfig;
 pub use plan::AgentPlan;
 pub use turn::Floor;

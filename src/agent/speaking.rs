@@ -143,13 +143,15 @@ impl Agent {
         if std::mem::take(&mut self.answering) && ready {
             self.tally.ready += 1;
         }
+        self.tell_manner(self.dialogue.manner());
         self.out.push_back(Action::Say { utterance, text });
     }
 
     pub(super) fn ask(&mut self, at: MediaTime, task: Task) {
         let max_tokens = self.config.max_tokens;
         let offers = self.dialogue.offer_terms(&task.permits);
-        let request = request(self.dialogue.flow(), &task, &offers, &self.dialogue.data(), &self.memory, max_tokens);
+        let (flow, manner) = (self.dialogue.flow(), self.mood.in_words());
+        let request = request(flow, &task, &offers, &self.dialogue.data(), &self.memory, max_tokens, manner);
         let filter = filter(&self.dialogue, &task, &offers);
         let Phase::Talking(talking) = &mut self.phase else { return };
         self.asks = self.asks.saturating_add(1);
@@ -214,7 +216,8 @@ impl Agent {
         }
         question.said += 1;
         question.until = question.done_by;
-        let enough = question.said >= self.config.max_sentences;
+        let most = self.dialogue.most_sentences().unwrap_or(usize::MAX);
+        let enough = question.said >= self.config.max_sentences.min(most);
         let (interruptible, notes) = (question.task.interruptible, Box::new(question.task.notes()));
         // The model writes figures; a voice says them.
         let text = self.dialogue.flow().tongue().text(&text);
@@ -369,7 +372,7 @@ impl Agent {
             self.record(record);
         }
         if let Some(turn) = self.hearing.take(at).filter(|turn| !turn.text.is_empty()) {
-            self.record_caller(&turn);
+            self.record_caller(&turn, None);
         }
         self.hearing.clear(at);
         self.phase = Phase::Ended;

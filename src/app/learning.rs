@@ -160,6 +160,7 @@ mod tests {
             interrupted: false,
             dtmf: String::new(),
             latency: None,
+            emotion: None,
             notes: Box::new(notes),
         };
         CallRecord {
@@ -179,6 +180,8 @@ mod tests {
             turns: vec![turn.clone(), turn],
             timeline: Default::default(),
             sales: Default::default(),
+            moods: Vec::new(),
+            emotion: Vec::new(),
             llm: Default::default(),
             engines: EngineNames::default(),
             media: MediaReport::default(),

@@ -15,6 +15,7 @@ mod plc;
 pub mod prosody;
 mod rate;
 pub mod resample;
+pub mod stretch;
 pub mod tone;
 pub mod wav;
 

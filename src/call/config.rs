@@ -1,6 +1,7 @@
 //! Settings of the calls: how many, how long, which flow.
 
 use crate::audio::CodecKind;
+use crate::record::KeepEmotion;
 use crate::speech::GateConfig;
 use serde::Deserialize;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub speech_threads: usize,
     /// Write a stereo recording of each call.
     pub record: bool,
+    /// How much of how callers sounded is kept in records and shown while calls run.
+    pub keep_emotion: KeepEmotion,
     /// Codecs in order of preference.
     pub codecs: Vec<CodecKind>,
     /// From voice activity to the edges of speech.
@@ -45,6 +48,7 @@ impl Default for Config {
             drain_s: 30,
             speech_threads: 0,
             record: true,
+            keep_emotion: KeepEmotion::All,
             codecs: CodecKind::ALL.to_vec(),
             gate: GateConfig::default(),
             flows_dir: None,

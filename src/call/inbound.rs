@@ -31,7 +31,7 @@ pub(super) async fn answer(shared: Arc<Shared>, mut incoming: IncomingCall) {
         routing::flow_for(&shared.config, routing::user_of(&incoming.request_uri), routing::user_of(&incoming.from))
             .to_owned();
     tracing::info!(call = %id, from = %pii::mask_uri(&party.from), peer = %incoming.peer, flow = %flow_name, "call in");
-    let ledger = Ledger::open(id, Direction::Inbound, party, &flow_name, began);
+    let ledger = Ledger::open(id, Direction::Inbound, party, &flow_name, began).keeping(shared.config.keep_emotion);
     let record = converse(&shared, incoming, ledger, &flow_name, began).await;
     shared.end(record, permit).await;
 }

@@ -5,8 +5,8 @@ use crate::agent::AgentEvent;
 use crate::id::CallId;
 use crate::pii;
 use crate::record::{
-    CallParty, CallRecord, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION, Speaker, TurnNotes,
-    TurnRecord,
+    CallParty, CallRecord, Direction, EMOTION_POINTS, EndReason, EngineNames, KeepEmotion, MediaReport, RECORD_VERSION,
+    Speaker, TurnNotes, TurnRecord,
 };
 use crate::speech::EngineKind;
 use time::OffsetDateTime;
@@ -15,12 +15,14 @@ use time::OffsetDateTime;
 #[derive(Debug)]
 pub(super) struct Ledger {
     record: CallRecord,
+    keep: KeepEmotion,
 }
 
 impl Ledger {
     /// Opens the book when the INVITE arrives or is sent.
     pub(super) fn open(id: CallId, direction: Direction, party: CallParty, flow: &str, began: OffsetDateTime) -> Self {
         Self {
+            keep: KeepEmotion::default(),
             record: CallRecord {
                 version: RECORD_VERSION,
                 id,
@@ -39,6 +41,8 @@ impl Ledger {
                 turns: Vec::new(),
                 timeline: Default::default(),
                 sales: Default::default(),
+                moods: Vec::new(),
+                emotion: Vec::new(),
                 llm: Default::default(),
                 engines: EngineNames::default(),
                 media: MediaReport::default(),
@@ -46,6 +50,11 @@ impl Ledger {
                 recording_frames_dropped: 0,
             },
         }
+    }
+
+    /// How much is kept, and shown, of how the caller sounded.
+    pub(super) fn keeping(self, keep: KeepEmotion) -> Self {
+        Self { keep, ..self }
     }
 
     /// The call.
@@ -89,13 +98,16 @@ impl Ledger {
         }
     }
 
-    /// Enters what the agent reports, masked, and gives what may be shown to those who watch.
-    pub(super) fn enter(&mut self, event: AgentEvent) -> LiveKind {
+    /// Enters what the agent reports, masked, and gives what may be shown to those who watch; nothing of what may not be kept.
+    pub(super) fn enter(&mut self, event: AgentEvent) -> Option<LiveKind> {
         let event = match event {
             AgentEvent::Turn(mut turn) => {
                 turn.text = pii::mask_text(&turn.text);
                 turn.intended = turn.intended.as_deref().map(pii::mask_text);
                 turn.dtmf = mask_keys(&turn.dtmf);
+                if self.keep != KeepEmotion::All {
+                    turn.emotion = None;
+                }
                 self.record.turns.push(turn.clone());
                 AgentEvent::Turn(turn)
             }
@@ -142,12 +154,24 @@ impl Ledger {
                 self.record.sales.offer(offer.clone());
                 AgentEvent::Offer(offer)
             }
+            AgentEvent::Emotion(_) if self.keep != KeepEmotion::All => return None,
+            AgentEvent::Emotion(point) => {
+                if self.record.emotion.len() < EMOTION_POINTS {
+                    self.record.emotion.push(point);
+                }
+                AgentEvent::Emotion(point)
+            }
+            AgentEvent::Mood(switch) => {
+                let switch = self.keep.switch(switch)?;
+                self.record.moods.push(switch.clone());
+                AgentEvent::Mood(switch)
+            }
             AgentEvent::Disposition(disposition) => {
                 self.record.disposition = Some(disposition.clone());
                 AgentEvent::Disposition(disposition)
             }
         };
-        LiveKind::Agent(event)
+        Some(LiveKind::Agent(event))
     }
 
     /// The last turn of the caller.
@@ -181,6 +205,7 @@ fn mask_keys(keys: &str) -> String {
 mod tests {
     use super::*;
     use crate::audio::MediaTime;
+    use crate::record::{EmotionPoint, MoodCue, MoodCueKind, MoodKind, MoodSwitch, TurnEmotion};
 
     fn turn(text: &str, dtmf: &str) -> AgentEvent {
         AgentEvent::Turn(TurnRecord {
@@ -195,7 +220,42 @@ mod tests {
             dtmf: dtmf.into(),
             latency: None,
             notes: Default::default(),
+            emotion: None,
         })
+    }
+
+    fn sounding(keep: KeepEmotion) -> CallRecord {
+        let id = CallId::from_parts(0, 1);
+        let party = CallParty::default();
+        let mut ledger = Ledger::open(id, Direction::Inbound, party, "f", OffsetDateTime::UNIX_EPOCH).keeping(keep);
+        let at = MediaTime::from_ms(900);
+        let AgentEvent::Turn(turn) = turn("get to the point", "") else { panic!("a turn") };
+        let emotion = TurnEmotion { impatience: 0.9, smoothed: 0.9, ..TurnEmotion::default() };
+        let cue = MoodCueKind::ExplicitWords;
+        let cues = vec![MoodCue { channel: cue.channel(), cue, value: 1.0 }];
+        let kind = MoodKind::Impatient;
+        let switch = MoodSwitch { at, kind, on: true, score: 0.9, cues, effects: vec!["concise".to_owned()] };
+        for (event, shown) in [
+            (AgentEvent::Turn(TurnRecord { emotion: Some(Box::new(emotion)), ..turn }), true),
+            (AgentEvent::Emotion(EmotionPoint { at, arousal: 0.7, anger: 0.5 }), keep == KeepEmotion::All),
+            (AgentEvent::Mood(switch), keep != KeepEmotion::None),
+        ] {
+            assert_eq!(ledger.enter(event).is_some(), shown, "{keep:?}");
+        }
+        ledger.close(EndReason::Completed, OffsetDateTime::UNIX_EPOCH, MediaReport::default())
+    }
+
+    #[test]
+    fn of_how_the_caller_sounded_only_what_may_be_kept_is() {
+        let all = sounding(KeepEmotion::All);
+        assert_eq!((all.emotion.len(), all.moods.len(), all.turns[0].emotion.is_some()), (1, 1, true));
+        let why = sounding(KeepEmotion::Switches);
+        assert_eq!((why.emotion.len(), why.turns[0].emotion.is_some()), (0, false));
+        assert_eq!((why.moods[0].score, why.moods[0].cues[0].value), (0.0, 0.0));
+        let none = serde_json::to_string(&sounding(KeepEmotion::None)).expect("a record is plain data");
+        for word in ["mood", "emotion", "impatien", "arousal", "anger"] {
+            assert!(!none.contains(word), "{word}: {none}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod inbound;
 mod ledger;
 mod listen;
 mod load;
+mod manner;
 mod negotiate;
 mod outbound;
 mod plan;

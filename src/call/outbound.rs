@@ -39,7 +39,8 @@ pub(super) async fn place(shared: Arc<Shared>, call: Outbound) {
     shared.begin(call.id, Direction::Outbound, began).await;
     let party = CallParty { to: call.target.clone(), ..CallParty::default() };
     tracing::info!(call = %call.id, to = %pii::mask_uri(&call.target), flow = %call.plan.flow, "call out");
-    let ledger = Ledger::open(call.id, Direction::Outbound, party, &call.plan.flow, began);
+    let ledger =
+        Ledger::open(call.id, Direction::Outbound, party, &call.plan.flow, began).keeping(shared.config.keep_emotion);
     let Outbound { permit, ended, target, account, flow, plan, .. } = call;
     let record = converse(&shared, ledger, &target, account, &flow, plan, began).await;
     let record = shared.end(record, Some(permit)).await;

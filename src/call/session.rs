@@ -11,11 +11,11 @@ use super::replies::Replies;
 use super::speak::Line;
 use super::speech::{Observation, Observed, SpeechHandle, SpeechOrder};
 use crate::agent::{Action, Agent, AgentEvent, Input};
-use crate::audio::MediaTime;
+use crate::audio::{MediaTime, UtteranceId};
 use crate::media::{MediaControl, MediaEvent};
 use crate::metrics::{Metrics, Stage};
 use crate::record::{CallRecord, EndReason, Speaker, TurnLatency, TurnRecord};
-use crate::speech::{EngineKind, Language, Reply, SpeechRequest};
+use crate::speech::{EngineKind, Language, Manner, Reply, SpeechRequest};
 use crate::ua::{Dialog, DialogEvent, Responder};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub replies: Replies,
     pub language: Language,
     pub voice: Option<String>,
+    /// How lines are said.
+    pub manner: Manner,
     pub descriptions: Descriptions,
     pub on_hold: bool,
     pub transfers: mpsc::Receiver<bool>,
@@ -92,16 +94,16 @@ impl Session {
         while let Some(action) = self.agent.poll() {
             match action {
                 Action::Say { utterance, text } => {
-                    let request = self.request(text);
-                    self.order(SpeechOrder::Say(Line { utterance, epoch: self.media.epoch(), request }));
+                    let line = self.line(utterance, text);
+                    self.order(SpeechOrder::Say(line));
                 }
                 Action::SayFirst { utterance, text } => {
-                    let request = self.request(text);
-                    self.order(SpeechOrder::SayFirst(Line { utterance, epoch: self.media.epoch(), request }));
+                    let line = self.line(utterance, text);
+                    self.order(SpeechOrder::SayFirst(line));
                 }
                 Action::Prepare { utterance, text } => {
-                    let request = self.request(text);
-                    self.order(SpeechOrder::Prepare(Line { utterance, epoch: self.media.epoch(), request }));
+                    let line = self.line(utterance, text);
+                    self.order(SpeechOrder::Prepare(line));
                 }
                 Action::Discard { utterance } => self.order(SpeechOrder::Discard(utterance)),
                 Action::StopSpeaking => {
@@ -111,6 +113,7 @@ impl Session {
                 }
                 Action::Duck => self.media.set_gain_db(DUCKED_DB),
                 Action::Unduck => self.media.set_gain_db(0.0),
+                Action::Manner(manner) => self.manner = manner,
                 Action::Expect(what) => self.order(SpeechOrder::Expect(what)),
                 Action::Flush => self.order(SpeechOrder::Flush),
                 Action::FinishUtterance => self.order(SpeechOrder::Finish),
@@ -167,8 +170,9 @@ impl Session {
         });
     }
 
-    fn request(&self, text: String) -> SpeechRequest {
-        SpeechRequest { text, language: self.language.clone(), voice: self.voice.clone() }
+    fn line(&self, utterance: UtteranceId, text: String) -> Line {
+        let request = SpeechRequest { text, language: self.language.clone(), voice: self.voice.clone() };
+        Line { utterance, epoch: self.media.epoch(), request, manner: self.manner }
     }
 
     fn order(&self, order: SpeechOrder) {
@@ -308,8 +312,9 @@ impl Session {
                 self.shared.weigh(Some(added_ms));
             }
         }
-        let kind = self.ledger.enter(event);
-        self.show(kind);
+        if let Some(kind) = self.ledger.enter(event) {
+            self.show(kind);
+        }
     }
 
     fn show(&self, kind: LiveKind) {

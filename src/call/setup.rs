@@ -12,7 +12,7 @@ use super::speak::Speak;
 use super::speech::CallAudio;
 use crate::agent::{Agent, AgentPlan, Flow, Input};
 use crate::media::MediaSession;
-use crate::speech::{EngineKind, Gate};
+use crate::speech::{EngineKind, Gate, Manner};
 use crate::ua::Dialog;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,6 +117,7 @@ pub(super) async fn seat(
         replies: ready.replies,
         language: flow.language().clone(),
         voice: flow.voice().map(str::to_owned),
+        manner: Manner::USUAL,
         descriptions,
         on_hold,
         transfers,

@@ -1,9 +1,10 @@
 //! The agent's side: lines in, frames out, in order, never of an old epoch.
 
+use super::manner::mannered;
 use super::speech::{Observed, Outbox};
 use crate::audio::{FRAME_SAMPLES, MediaTime, PlayoutFrame, Samples, UtteranceId};
 use crate::media::SpeechLink;
-use crate::speech::{EngineError, EngineKind, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
+use crate::speech::{EngineError, EngineKind, Manner, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(super) struct Line {
     pub epoch: u32,
     /// The words.
     pub request: SpeechRequest,
+    /// How it is said.
+    pub manner: Manner,
 }
 
 /// A line whose synthesis was started.
@@ -109,7 +112,7 @@ impl Speak {
 
     /// Starts to synthesise a line.
     fn start(&mut self, line: Line, now: MediaTime, outbox: &mut Outbox) -> Option<Voice> {
-        let Line { utterance, epoch, request } = line;
+        let Line { utterance, epoch, request, manner } = line;
         let started = if self.voices.len() < LINES {
             self.synthesizer.speak(&request, self.wake.clone())
         } else {
@@ -117,6 +120,7 @@ impl Speak {
         };
         match started {
             Ok(stream) => {
+                let stream = mannered(stream, manner);
                 Some(Voice { utterance, epoch, stream, announced: false, begun: false, held: None, ended: Ended::No })
             }
             Err(error) => {

@@ -184,6 +184,9 @@ pub fn add_call(report: &mut Report, held: &HeldCall, account: Option<&Account>)
     if let Some(account) = account {
         report.set_engines(account.record.engines.clone());
         report.conversation = account.record.turns.iter().map(SpokenReport::of).collect();
+        if let Some(call) = report.calls.last_mut() {
+            call.moods.clone_from(&account.record.moods);
+        }
     }
 }
 

@@ -163,6 +163,7 @@ pub fn observed(account: &Account, phone_origin: Instant) -> Vec<Observed> {
         text: if turn.dtmf.is_empty() { turn.text.clone() } else { format!("[keys {}]", turn.dtmf) },
         began: on_phone(turn.began),
         ended: on_phone(turn.ended),
+        emotion: turn.emotion.as_deref().cloned(),
     };
     account.record.turns.iter().map(row).collect()
 }
@@ -242,6 +243,7 @@ mod tests {
                 endpoint_wait_ms: 300,
                 ..TurnLatency::default()
             }),
+            emotion: None,
         }
     }
 
@@ -288,6 +290,8 @@ mod tests {
             turns: Vec::new(),
             timeline: Default::default(),
             sales: Default::default(),
+            moods: Vec::new(),
+            emotion: Vec::new(),
             llm: Default::default(),
             engines: EngineNames::default(),
             media: MediaReport::default(),

@@ -1,6 +1,7 @@
 //! `tipring simulate`: whole conversations in virtual time.
 
 mod bandit;
+mod mood;
 mod sales;
 
 use crate::settings::Settings;
@@ -15,6 +16,7 @@ pub const EXAMPLES: &str = "Examples:
   tipring simulate turns --lang en --calls 1000 --json
   tipring simulate turns --lang zh --calls 500 --pareto     gap against false cut-offs, beside silence alone
   tipring simulate turns --lang en --calls 200 --model-ms 3000
+  tipring simulate mood --lang zh --calls 1000 --json       does it notice who loses patience, and only those?
   tipring simulate bandit --json                            does learning find the best of three openings?
   tipring simulate sales --lang zh --calls 10000 --json
   tipring simulate sales --lang en --flow credit_card.en --no-learning
@@ -38,6 +40,9 @@ enum What {
     /// Whole sales calls: customers of several temperaments, with needs, objections and misheard words. Who buys, what becomes of
     /// objections and offers, whether a no is heeded, what is learned.
     Sales(sales::Args),
+    /// Moods: callers who lose patience in several ways, and calm ones who speak fast, loudly, curtly or cheerfully, hum or ask. Does
+    /// the agent take the right ones for impatient, and how soon?
+    Mood(mood::Args),
 }
 
 #[derive(ClapArgs, Debug)]
@@ -152,12 +157,12 @@ pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
             sales::run(&args, &settings)?;
             return Ok(ExitCode::SUCCESS);
         }
+        What::Mood(args) => return mood::run(&args, settings),
     };
     let mut turn = settings.turn;
     turn.eagerness = args.eagerness.unwrap_or(turn.eagerness);
-    let language = args.lang.code();
     let setup = Setup {
-        language: language.to_owned(),
+        language: args.lang.code().to_owned(),
         calls: args.calls,
         test_half: args.half == Half::Test,
         model_ms: args.model_ms,

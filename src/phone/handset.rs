@@ -120,6 +120,7 @@ impl HeldCall {
             packets_lost: log.heard.lost,
             late_p99_ms: log.heard.late_p99_us.map(|us| us as f64 / 1000.0),
             send_late_max_ms: tenths(log.send_late_max_ms),
+            moods: Vec::new(),
         }
     }
 }

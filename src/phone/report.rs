@@ -4,7 +4,7 @@ use super::audible::BRIDGE;
 use super::machine::Machine;
 use super::measure::{STOP_SILENCE, Turn, percentile};
 use crate::audio::level::AUDIBLE_DBFS;
-use crate::record::{EngineNames, Speaker, TurnRecord};
+use crate::record::{EngineNames, MoodSwitch, Speaker, TurnEmotion, TurnRecord};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Observed {
     pub began: Duration,
     /// Just after the last sample.
     pub ended: Duration,
+    /// How it sounded; of callers, where that is looked at.
+    pub emotion: Option<TurnEmotion>,
 }
 
 /// Who spoke, in [`Observed`].
@@ -89,8 +91,8 @@ pub struct SpokenReport {
     pub objection: Option<String>,
     /// Which rebuttal the agent chose.
     pub rebuttal: Option<String>,
-    /// How the caller's voice and words sounded, where anything can tell.
-    pub emotion: Option<String>,
+    /// How the caller's turn sounded, where emotion is looked at and kept.
+    pub emotion: Option<TurnEmotion>,
     /// The caller showed that they want to buy.
     pub signal: bool,
     /// The offer that the agent made.
@@ -127,6 +129,9 @@ pub struct CallReport {
     pub late_p99_ms: Option<f64>,
     /// How late the telephone's own packets left, the largest, in milliseconds: what the instrument itself adds.
     pub send_late_max_ms: f64,
+    /// When the agent took the caller for impatient, angry and so on, and why, where it looks and tells.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub moods: Vec<MoodSwitch>,
 }
 
 /// One thing that the caller did and what came of it.
@@ -145,6 +150,9 @@ pub struct TurnReport {
     pub aside: Option<String>,
     /// What the agent understood, where it tells.
     pub heard_text: Option<String>,
+    /// How the caller sounded to the agent, where it looks and tells.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub emotion: Option<TurnEmotion>,
     /// What the agent answered, where it tells, as far as it was heard.
     pub agent_text: Option<String>,
     /// The response gap.
@@ -186,7 +194,7 @@ impl SpokenReport {
             intent: notes.intent.clone(),
             objection: notes.objection.clone(),
             rebuttal: notes.rebuttal.clone(),
-            emotion: None,
+            emotion: turn.emotion.as_deref().cloned(),
             signal: notes.signal,
             offer: notes.offer.clone(),
         }
@@ -368,12 +376,17 @@ fn overlap_ms(a: (Duration, Duration), b: (Duration, Duration)) -> f64 {
 
 /// What the agent understood of `turn`: the caller turns that overlap it more than they overlap any other.
 fn heard_words(turn: &Turn, turns: &[Turn], observed: &[Observed]) -> Option<String> {
+    words(heard(turn, turns, observed))
+}
+
+/// The agent's accounts of `turn`.
+fn heard<'a>(turn: &'a Turn, turns: &'a [Turn], observed: &'a [Observed]) -> impl Iterator<Item = &'a Observed> {
     let overlap = |o: &Observed, t: &Turn| overlap_ms((o.began, o.ended), (t.said.began, t.said.ended));
-    let is_of_turn = |o: &&Observed| {
+    let is_of_turn = move |o: &&Observed| {
         let best = turns.iter().max_by(|a, b| overlap(o, a).total_cmp(&overlap(o, b)));
         matches!(o.speaker, ObservedSpeaker::Caller) && best.is_some_and(|best| best.said.began == turn.said.began)
     };
-    words(observed.iter().filter(is_of_turn))
+    observed.iter().filter(is_of_turn)
 }
 
 fn turn_report(turn: &Turn, until: Duration, answered: Duration, turns: &[Turn], observed: &[Observed]) -> TurnReport {
@@ -400,6 +413,7 @@ fn turn_report(turn: &Turn, until: Duration, answered: Duration, turns: &[Turn],
         keys: turn.said.keys.clone(),
         aside: turn.said.aside.map(|aside| aside.label().to_owned()),
         heard_text: heard_words(turn, turns, observed),
+        emotion: heard(turn, turns, observed).filter_map(|o| o.emotion.clone()).last(),
         agent_text: agent_words(observed, turn.said.began, until),
         gap_ms: turn.gap_ms.map(tenth),
         endpoint_ms: decided.map(|at| tenth(ms(at) - ms(turn.said.ended))),

@@ -1,6 +1,6 @@
 //! The record of a call.
 
-use super::{LlmRecord, SalesRecord, Timeline, TurnRecord};
+use super::{EmotionPoint, LlmRecord, MoodSwitch, SalesRecord, Timeline, TurnRecord};
 use crate::id::CallId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -174,6 +174,12 @@ pub struct CallRecord {
     /// Objections and offers.
     #[serde(default, skip_serializing_if = "SalesRecord::is_empty")]
     pub sales: SalesRecord,
+    /// When the agent began or ceased to take the caller for impatient, angry and so on, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moods: Vec<MoodSwitch>,
+    /// How the caller's voice sounded, about every half second of speech, for the timeline picture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emotion: Vec<EmotionPoint>,
     /// What the language model was and was not let do.
     #[serde(default, skip_serializing_if = "LlmRecord::is_empty")]
     pub llm: LlmRecord,

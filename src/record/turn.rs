@@ -1,6 +1,6 @@
 //! The record of a turn.
 
-use super::TurnNotes;
+use super::{TurnEmotion, TurnNotes};
 use crate::audio::MediaTime;
 use serde::{Deserialize, Serialize};
 
@@ -75,4 +75,7 @@ pub struct TurnRecord {
     /// What it meant in the conversation.
     #[serde(flatten, default)]
     pub notes: Box<TurnNotes>,
+    /// How it sounded; caller only, where emotion is looked at and kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub emotion: Option<Box<TurnEmotion>>,
 }

@@ -14,6 +14,11 @@ pub struct Waves {
     pub caller: Vec<u8>,
     /// The agent.
     pub agent: Vec<u8>,
+    /// The caller's pitch in steps of [`CONTOUR_STEP_MS`](super::CONTOUR_STEP_MS), where it was looked at: 0 is unvoiced, 1 is 75 Hz, an
+    /// eighth of a semitone each.
+    pub pitch: Vec<u8>,
+    /// The caller's level likewise: half decibels over −100 dBFS.
+    pub loudness: Vec<u8>,
 }
 
 impl Waves {

@@ -73,13 +73,18 @@ pub enum CorpusError {
 
 impl Corpus {
     pub fn of(language: &str) -> Result<Self, CorpusError> {
+        Self::with(language, "")
+    }
+
+    /// The words of a language, and the flow with `more` behind it.
+    pub fn with(language: &str, more: &str) -> Result<Self, CorpusError> {
         let (words, flow, file, unspaced) = match language {
             "en" => (include_str!("corpus/en.toml"), include_str!("corpus/flow_en.toml"), "flow_en.toml", false),
             "zh" => (include_str!("corpus/zh.toml"), include_str!("corpus/flow_zh.toml"), "flow_zh.toml", true),
             _ => return Err(CorpusError::Language(language.to_owned())),
         };
         let Lists(lists) = toml::from_str(words)?;
-        Ok(Self { flow: Arc::new(Flow::parse(flow, file)?), unspaced, lists })
+        Ok(Self { flow: Arc::new(Flow::parse(&format!("{flow}{more}"), file)?), unspaced, lists })
     }
 
     /// The utterances of a list: a state's name, or `interrupt`, `backchannel`, `fillers`, `misheard`, `elsewhere`.

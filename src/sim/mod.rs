@@ -9,6 +9,7 @@
 //! turn-taking with a ground truth that recordings do not have: `behaviour` has every parameter of how callers speak and how
 //! well they are heard, `corpus` what they say and the flow that asks them, `caller` makes utterances with pauses, fillers and
 //! self-corrections, `ears` gives the agent what a recogniser would give it instead of the script, `stage` is the rest of a call.
+//! [`mood::simulate`] holds them with callers who lose patience, and with callers who only seem to (`temper`).
 
 mod behaviour;
 mod caller;
@@ -16,12 +17,14 @@ mod corpus;
 mod dice;
 mod ears;
 pub mod echo;
+pub mod mood;
 mod network;
 mod noises;
 mod relay;
 pub mod sales;
 mod stage;
 mod talk;
+mod temper;
 pub mod turns;
 mod welcome;
 

@@ -5,10 +5,12 @@ use super::caller::{After, Caller, Stretch, normal, pick};
 use super::corpus::Corpus;
 use super::dice::Dice;
 use super::ears::{Ears, Sensed, Sound};
+use super::temper::Temper;
 use super::turns::Setup;
-use crate::agent::{Action, Agent, Input};
+use crate::agent::{Action, Agent, AgentEvent, Input};
 use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
-use crate::speech::{HypothesisKind, Reply};
+use crate::record::{MoodKind, MoodSwitch};
+use crate::speech::{Cue, HypothesisKind, Reply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A call ends here, whatever the agent does.
@@ -58,6 +60,8 @@ pub(super) struct Log {
     pub lines: u64,
     pub lines_ready: u64,
     pub hung_up: bool,
+    /// The turns of the caller, from 0, in which the agent began to take the caller for impatient.
+    pub switched: Vec<u64>,
 }
 
 /// A line of the agent as it was heard.
@@ -96,6 +100,8 @@ pub(super) struct Stage<'a> {
     thinking: BTreeSet<u32>,
     /// The caller is speaking until then.
     busy: u64,
+    /// How the caller takes it, where that is looked at.
+    pub temper: Option<Temper<'a>>,
 }
 
 impl<'a> Stage<'a> {
@@ -122,7 +128,13 @@ impl<'a> Stage<'a> {
             cached,
             thinking: BTreeSet::new(),
             busy: 0,
+            temper: None,
         }
+    }
+
+    /// The call with a caller of this temper.
+    pub fn with(self, temper: Temper<'a>) -> Self {
+        Self { temper: Some(temper), ..self }
     }
 
     fn at(&mut self, at: u64, event: Event) {
@@ -217,7 +229,15 @@ impl<'a> Stage<'a> {
                 self.thinking.remove(&ask);
             }
             Action::HangUp(_) => self.log.hung_up = true,
-            Action::Expect(_) | Action::SendDtmf(_) | Action::Transfer { .. } | Action::Report(_) => {}
+            Action::Report(AgentEvent::Mood(MoodSwitch { kind: MoodKind::Impatient, on: true, .. })) => {
+                let turns = self.temper.as_ref().map_or(0, Temper::turns);
+                self.log.switched.push(turns.saturating_sub(1));
+            }
+            Action::Manner(_)
+            | Action::Expect(_)
+            | Action::SendDtmf(_)
+            | Action::Transfer { .. }
+            | Action::Report(_) => {}
         }
     }
 
@@ -264,6 +284,16 @@ impl<'a> Stage<'a> {
         if ms < 1_200 {
             return;
         }
+        if let Some(temper) = &mut self.temper {
+            if let Some(share) = temper.breaks_in() {
+                let at = self.now + (ms as f64 * share) as u64;
+                self.at(at, Event::Over(Sound::Turn, true));
+            } else if temper.hums() {
+                let at = self.now + (ms as f64 * self.rng.between(0.2, 0.85)) as u64;
+                self.at(at, Event::Over(Sound::Backchannel, true));
+            }
+            return;
+        }
         for (chance, sound) in
             [(self.behaviour.backchannel, Sound::Backchannel), (self.behaviour.interruption, Sound::Turn)]
         {
@@ -307,7 +337,8 @@ impl<'a> Stage<'a> {
                 self.tell(Input::Playout(PlayoutEvent::Finished { utterance, at: MediaTime::from_ms(self.now) }));
                 self.tick();
                 if self.queue.is_empty() && self.playing.is_none() && !self.rng.chance(100.0 * self.behaviour.silence) {
-                    let after = 380.0 * (0.4 * normal(&mut self.rng)).exp();
+                    let after =
+                        380.0 * (0.4 * normal(&mut self.rng)).exp() * self.temper.as_ref().map_or(1.0, Temper::gap);
                     self.at(self.now + after as u64, Event::Answer);
                 }
             }
@@ -315,7 +346,8 @@ impl<'a> Stage<'a> {
                 let quiet = self.queue.is_empty() && self.playing.is_none() && self.thinking.is_empty();
                 if quiet && self.now >= self.busy && !self.agent.has_ended() {
                     let state = self.agent.state_name().to_owned();
-                    let utterance = pick(&mut self.rng, self.corpus.list(&state)).to_owned();
+                    let own = self.temper.as_mut().and_then(|temper| temper.says(&state, false, self.corpus));
+                    let utterance = own.unwrap_or_else(|| pick(&mut self.rng, self.corpus.list(&state)).to_owned());
                     let stretches = self.caller.speak(&utterance, &state, self.behaviour, self.corpus, &mut self.rng);
                     self.speak(stretches, Sound::Turn);
                 }
@@ -349,7 +381,10 @@ impl<'a> Stage<'a> {
                 return self.speak(vec![noise], sound);
             }
         };
-        let words = pick(&mut self.rng, self.corpus.list(list)).to_owned();
+        let state = self.agent.state_name().to_owned();
+        let own = self.temper.as_mut().filter(|_| sound == Sound::Turn);
+        let own = own.and_then(|temper| temper.says(&state, true, self.corpus));
+        let words = own.unwrap_or_else(|| pick(&mut self.rng, self.corpus.list(list)).to_owned());
         let stretches = if sound == Sound::Turn {
             self.caller.speak(&words, "plan", self.behaviour, self.corpus, &mut self.rng)
         } else {
@@ -358,12 +393,20 @@ impl<'a> Stage<'a> {
         self.speak(stretches, sound);
     }
 
-    fn speak(&mut self, stretches: Vec<Stretch>, sound: Sound) {
+    fn speak(&mut self, mut stretches: Vec<Stretch>, sound: Sound) {
+        if let Some(temper) = &self.temper {
+            for (_, ms) in stretches.iter_mut().flat_map(|stretch| &mut stretch.words) {
+                *ms = (*ms as f64 * temper.word()) as u64;
+            }
+        }
         let over = self.playing.is_some();
         let (sensed, end) =
             self.ears.hear(self.now, &stretches, sound, over, (self.behaviour, self.corpus), &mut self.rng);
         for (at, sensed) in sensed {
             self.at(at, Event::Sensed(sensed));
+        }
+        if sound == Sound::Turn {
+            self.sound(&stretches);
         }
         self.busy = end + 200;
         let mut from = self.now;
@@ -374,5 +417,24 @@ impl<'a> Stage<'a> {
             from = to + if let After::Hold { ms, .. } = stretch.after { ms } else { 0 };
         }
         self.log.turns.push(Spoken { sound, over, stretches: spans });
+    }
+
+    /// What an emotion engine says of a turn, at each of its pauses: of all that was heard of it so far.
+    fn sound(&mut self, stretches: &[Stretch]) {
+        let (mut heard, mut at) = (0, self.now);
+        let mut told = Vec::new();
+        if let Some(temper) = &mut self.temper {
+            for stretch in stretches {
+                heard += stretch.ms();
+                at += stretch.ms();
+                told.extend(temper.sounds(MediaTime::from_ms(at), heard).map(|emotion| (at, emotion)));
+                at += if let After::Hold { ms, .. } = stretch.after { ms } else { 0 };
+            }
+            temper.spoke();
+        }
+        for (at, emotion) in told {
+            let at = at + self.behaviour.pause_delay_ms;
+            self.at(at, Event::Sensed(Sensed::Cue(Cue::Emotion(emotion))));
+        }
     }
 }

@@ -209,7 +209,12 @@ impl<'a> Talk<'a> {
             }
             Action::HangUp(reason) => self.end = self.end.take().or(Some(reason)),
             Action::Report(event) => self.events.push(event),
-            Action::Duck | Action::Unduck | Action::Expect(_) | Action::FinishUtterance | Action::SendDtmf(_) => {}
+            Action::Duck
+            | Action::Unduck
+            | Action::Manner(_)
+            | Action::Expect(_)
+            | Action::FinishUtterance
+            | Action::SendDtmf(_) => {}
         }
     }
 

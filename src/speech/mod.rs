@@ -6,6 +6,7 @@ mod engine;
 mod exchange;
 mod facts;
 mod gate;
+mod manner;
 mod pauses;
 mod score;
 mod utterance;
@@ -21,6 +22,7 @@ pub use engine::{
 pub use exchange::{Exchange, ToolUse, key as exchange_key};
 pub use facts::{FactFinder, Facts, Passage};
 pub use gate::{Gate, GateConfig, PreRoll};
+pub use manner::Manner;
 pub use pauses::{PauseCurve, SHORTEST_S};
 pub use score::{VadFigures, VadScore, VadTrace, roc_auc};
 pub use utterance::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, SpeechEdge};

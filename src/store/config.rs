@@ -12,12 +12,15 @@ pub struct Config {
     pub sync: bool,
     /// Draw the timeline of each answered call beside its recording.
     pub pictures: bool,
+    /// Follow pitch and loudness of callers for the pictures: set where how callers sound is looked at and kept.
+    #[serde(skip)]
+    pub contours: bool,
     /// How often a record that could not be written is tried again, in seconds.
     pub retry_s: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { recent: 200, sync: true, pictures: true, retry_s: 5 }
+        Self { recent: 200, sync: true, pictures: true, contours: false, retry_s: 5 }
     }
 }

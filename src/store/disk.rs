@@ -46,6 +46,7 @@ pub(super) struct Disk {
     recent: Recent,
     keep: usize,
     pictures: bool,
+    contours: bool,
     retry_every: Duration,
     metrics: Metrics,
     recordings: BTreeMap<CallId, Recording>,
@@ -63,6 +64,7 @@ impl Disk {
             recent,
             keep: config.recent,
             pictures: config.pictures,
+            contours: config.pictures && config.contours,
             retry_every: Duration::from_secs(config.retry_s.max(1)),
             metrics,
             recordings: BTreeMap::new(),
@@ -126,7 +128,10 @@ impl Disk {
                 }
             }
             Job::Record { id, source } => {
-                let begun = self.files.make_day(id).and_then(|()| Recording::create(self.files.growing(id), source));
+                let begun = self
+                    .files
+                    .make_day(id)
+                    .and_then(|()| Recording::create(self.files.growing(id), source, self.contours));
                 match begun {
                     Ok(recording) => drop(self.recordings.insert(id, recording)),
                     Err(error) => self.complain(id, "recording", &error),

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use crate::media::{RecordingTap, StereoFrame};
-use crate::record::Waves;
+use crate::record::{Contour, Waves};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::BufWriter;
@@ -44,6 +44,7 @@ pub(super) struct Recording {
     frames: u32,
     lost: u64,
     waves: Waves,
+    contour: Option<Contour>,
 }
 
 fn wav(path: &Path, error: hound::Error) -> StoreError {
@@ -55,18 +56,29 @@ fn wav(path: &Path, error: hound::Error) -> StoreError {
 }
 
 impl Recording {
-    /// Begins the file.
-    pub(super) fn create(path: PathBuf, source: Box<dyn RecordingSource>) -> Result<Self, StoreError> {
+    /// Begins the file; with `contour` pitch and loudness of the caller are followed.
+    pub(super) fn create(path: PathBuf, source: Box<dyn RecordingSource>, contour: bool) -> Result<Self, StoreError> {
         let spec =
             WavSpec { channels: 2, sample_rate: SAMPLE_RATE_HZ, bits_per_sample: 16, sample_format: SampleFormat::Int };
         let writer = WavWriter::create(&path, spec).map_err(|e| wav(&path, e))?;
-        Ok(Self { source, path, writer: Some(writer), frames: 0, lost: 0, waves: Waves::default() })
+        Ok(Self {
+            source,
+            path,
+            writer: Some(writer),
+            frames: 0,
+            lost: 0,
+            waves: Waves::default(),
+            contour: contour.then(Contour::default),
+        })
     }
 
     /// Writes what has come. After an error the rest is counted as dropped and the file left as it is.
     pub(super) fn drain(&mut self) -> Result<(), StoreError> {
         while let Some(frame) = self.source.next_frame() {
             self.waves.push(&frame.left, &frame.right);
+            if let Some(contour) = &mut self.contour {
+                contour.push(&frame.left, &mut self.waves);
+            }
             let Some(writer) = &mut self.writer else {
                 self.lost += 1;
                 continue;

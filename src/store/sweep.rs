@@ -62,6 +62,8 @@ fn record_of(files: &Files, id: CallId, entry: &Path, recording: bool) -> CallRe
         turns: Vec::new(),
         timeline: Default::default(),
         sales: Default::default(),
+        moods: Vec::new(),
+        emotion: Vec::new(),
         llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tipring::agent::{Action, Agent, AgentEvent, Flow, Input, TurnConfig};
 use tipring::audio::{MediaTime, PlayoutEvent, UtteranceId};
 use tipring::record::Speaker;
-use tipring::speech::{EngineKind, Hypothesis, HypothesisKind, Reply, SpeechEdge};
+use tipring::speech::{
+    Cue, Emotion, EmotionLabel, EngineKind, Hypothesis, HypothesisKind, Reply, SpeechEdge, VoiceChange,
+};
 
 /// Longest time without any input in which the agent must have ended the call: the silences of the shipped flow, its
 /// lines never played, a transfer that nobody answers.
@@ -22,6 +24,7 @@ fn words() -> impl Strategy<Value = String> {
         Just("five five five oh one two three".to_owned()),
         Just("who is this".to_owned()),
         Just("operator".to_owned()),
+        Just("hurry up".to_owned()),
         Just("what colour is the roof".to_owned()),
         Just("goodbye".to_owned()),
         Just("that is too expensive".to_owned()),
@@ -41,6 +44,7 @@ enum Step {
     Paused(u64),
     Heard(u8, String, f32, i64),
     Key(char),
+    Sounds(f32, u32),
     Ready(u32, Option<u64>),
     Failed(u32),
     Playout(u8, u32, u64),
@@ -59,6 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u8..3, words(), prop_oneof![Just(0.9f32), Just(0.1), Just(f32::NAN)], -500i64..200)
             .prop_map(|(kind, text, confidence, covers)| Step::Heard(kind, text, confidence, covers)),
         1 => prop_oneof![Just('0'), Just('1'), Just('2'), Just('5'), Just('#'), Just('*'), any::<char>()].prop_map(Step::Key),
+        2 => (prop_oneof![Just(0.1f32), Just(0.9), Just(f32::NAN), Just(-3.0)], 0u32..3_000)
+            .prop_map(|(anger, heard_ms)| Step::Sounds(anger, heard_ms)),
         2 => (0u32..4, proptest::option::of(0u64..200_000)).prop_map(|(back, total)| Step::Ready(back, total)),
         1 => (0u32..4).prop_map(Step::Failed),
         5 => (0u8..3, 0u32..4, 0u64..100_000).prop_map(|(kind, back, played)| Step::Playout(kind, back, played)),
@@ -132,6 +138,17 @@ impl Run {
                 degraded: false,
             }),
             Step::Key(key) => Input::Dtmf(key),
+            Step::Sounds(anger, heard_ms) => Input::Cue(Cue::Emotion(Emotion {
+                at,
+                heard_ms,
+                label: EmotionLabel::Anger,
+                probability: anger,
+                arousal: 1.0 - anger,
+                valence: anger,
+                anger,
+                voice: VoiceChange { rate_z: anger * 4.0, pitch_z: 2.0, loudness_z: -anger, baseline_turns: heard_ms },
+                turn_final: true,
+            })),
             Step::Ready(back, total_samples) => {
                 Input::LineReady { utterance: line(back, self.last_line), total_samples }
             }

@@ -2,6 +2,7 @@
 
 mod agent_ahead;
 mod agent_dialogue;
+mod agent_emotion;
 mod agent_flows;
 mod agent_random;
 mod agent_sales;
@@ -31,6 +32,7 @@ mod remote_switch;
 mod remote_tts;
 mod server;
 mod settings;
+mod sim_mood;
 mod sim_relay;
 mod sip_calls;
 mod sip_inbound;

@@ -69,6 +69,8 @@ async fn start() -> Running {
         turns: Vec::new(),
         timeline: Default::default(),
         sales: Default::default(),
+        moods: Vec::new(),
+        emotion: Vec::new(),
         llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },

@@ -30,6 +30,8 @@ fn record(id: CallId) -> CallRecord {
         turns: Vec::new(),
         timeline: Default::default(),
         sales: Default::default(),
+        moods: Vec::new(),
+        emotion: Vec::new(),
         llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport::default(),

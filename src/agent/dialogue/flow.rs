@@ -1,5 +1,6 @@
 //! A flow: the states of a conversation, ready to run. Whatever [`Flow::parse`] gives has passed the static check.
 
+use super::emotion::EmotionRule;
 use super::facts::FlowFacts;
 use super::guard::Guard;
 use super::phrase::Pattern;
@@ -132,6 +133,8 @@ pub(crate) struct State {
     pub wait_ms: Option<u64>,
     pub interruptible: bool,
     pub rules: Vec<Rule>,
+    /// What is done here about how the caller sounds, instead of what is done in every state.
+    pub on_emotion: Vec<EmotionRule>,
     pub collect: Option<Collect>,
     pub no_input: Retry,
     pub no_match: Retry,
@@ -188,6 +191,8 @@ pub struct Flow {
     pub(crate) too_many_turns: Step,
     pub(crate) transfer_failed: Step,
     pub(crate) globals: Vec<Rule>,
+    /// What is done about how the caller sounds, in every state.
+    pub(crate) on_emotion: Vec<EmotionRule>,
     /// The values that a slot can take, where they are listed.
     pub(crate) slot_values: BTreeMap<String, Vec<String>>,
     pub(crate) states: Vec<State>,
@@ -373,6 +378,7 @@ impl Flow {
         });
         let endings = [&self.fallback, &self.engine_down, &self.too_many_turns, &self.transfer_failed];
         let globals = self.globals.iter().map(|rule| &rule.step).chain(&self.selling.closing);
+        let emotion = self.on_emotion.iter().map(|rule| &rule.step);
         let needs = self.selling.needs.iter().flat_map(|need| [Some(&need.ask), need.ack.as_ref()]);
         let objections = self.selling.objections.all.iter().flat_map(|objection| {
             let steps = [Some(&objection.resolved), objection.exhausted.as_ref()];
@@ -384,7 +390,7 @@ impl Flow {
             .into_iter()
             .map(|step| step.say.as_ref())
             .chain(states)
-            .chain(globals.map(|step| step.say.as_ref()))
+            .chain(globals.chain(emotion).map(|step| step.say.as_ref()))
             .chain(needs)
             .chain(objections)
             .chain(offers)
@@ -402,7 +408,8 @@ impl State {
 
     /// All its steps, those of giving up included.
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.answers().chain([&self.no_input.finally, &self.no_match.finally]).chain(&self.exhausted)
+        let emotion = self.on_emotion.iter().map(|rule| &rule.step);
+        self.answers().chain(emotion).chain([&self.no_input.finally, &self.no_match.finally]).chain(&self.exhausted)
     }
 
     /// The steps that an answer leads to, or that need none.

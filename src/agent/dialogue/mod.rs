@@ -3,6 +3,7 @@
 mod check;
 mod choices;
 mod document;
+mod emotion;
 mod facts;
 mod flow;
 mod graph;
@@ -25,8 +26,9 @@ pub use flow::{Flow, Variable};
 pub use graph::{FlowGraph, GraphState, Way, WayKind};
 pub use matching::choose;
 pub(crate) use memory::Memory;
+pub(crate) use numbers::digits;
 pub(crate) use policy::Dialogue;
 pub(crate) use prompt::{RULES, request};
 pub(crate) use response::{End, Keys, Response, Task};
 pub(crate) use sentence::Sentences;
-pub(crate) use words::{is_assent, is_backchannel, is_short, says_nothing};
+pub(crate) use words::{is_assent, is_backchannel, is_short, says_nothing, tokens, words};

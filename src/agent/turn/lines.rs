@@ -80,6 +80,7 @@ impl Line {
             dtmf: String::new(),
             latency: self.latency,
             notes: self.what.notes,
+            emotion: None,
         })
     }
 }
@@ -173,6 +174,13 @@ impl Lines {
     /// The times of the caller's turn that the next line answers: whoever speaks first answers it.
     pub fn take_latency(&mut self) -> Option<TurnLatency> {
         self.active.front_mut().and_then(|line| line.latency.take())
+    }
+
+    /// The share of the line that plays which was heard by `at`; none where nothing plays.
+    pub fn share_heard(&self, at: MediaTime) -> Option<f32> {
+        let line = self.active.front()?;
+        let played = at.samples().saturating_sub(line.started?.samples());
+        Some((played as f32 / length(&line.what.text, line.total_samples) as f32).min(1.0))
     }
 
     /// Something is on its way.

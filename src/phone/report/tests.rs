@@ -13,12 +13,12 @@ fn said(text: &str, began: u64, ended: u64) -> Said {
 }
 
 fn caller(text: &str, began: u64, ended: u64) -> Observed {
-    Observed { speaker: ObservedSpeaker::Caller, text: text.into(), began: at(began), ended: at(ended) }
+    Observed { speaker: ObservedSpeaker::Caller, text: text.into(), began: at(began), ended: at(ended), emotion: None }
 }
 
 fn agent(text: &str, began: u64, ended: u64, decided: Option<u64>) -> Observed {
     let speaker = ObservedSpeaker::Agent { decided: decided.map(at), endpoint_wait_ms: decided.map(|_| 300) };
-    Observed { speaker, text: text.into(), began: at(began), ended: at(ended) }
+    Observed { speaker, text: text.into(), began: at(began), ended: at(ended), emotion: None }
 }
 
 fn example() -> Report {

@@ -4,6 +4,7 @@
 //! Time runs from left to right and goes on in the next row. A row, from top to bottom: the caller's voice; the recogniser's
 //! words at the time at which they were known; what the agent made of it; the response gap; the agent's voice and words.
 
+mod sound;
 mod story;
 mod svg;
 
@@ -68,26 +69,39 @@ struct Axis {
     /// Where each row begins, and whether the agent is alone in it.
     rows: Vec<(f64, bool)>,
     bottom: f64,
+    /// Height of the strip between the caller's voice and what was made of it, in rows in which there is a caller.
+    strip: f64,
 }
 
 impl Axis {
     fn of(total_ms: f64) -> Self {
         let fits = |span: &&f64| total_ms / (*span * 1000.0) <= MOST_ROWS;
         let span = SPANS_S.iter().find(fits).or(SPANS_S.last()).copied().unwrap_or(900.0);
-        Self { span_ms: span * 1000.0, total_ms, rows: Vec::new(), bottom: HEAD }
+        Self { span_ms: span * 1000.0, total_ms, rows: Vec::new(), bottom: HEAD, strip: 0.0 }
     }
 
     /// Gives the rows their heights.
     fn set(&mut self, alone: impl Fn(usize) -> bool) {
         for row in 0..self.rows() {
             let alone = alone(row);
-            self.rows.push((self.bottom, alone));
-            self.bottom += if alone { ALONE } else { ROW };
+            let strip = if alone { 0.0 } else { self.strip };
+            self.rows.push((self.bottom + strip, alone));
+            self.bottom += strip + if alone { ALONE } else { ROW };
         }
     }
 
+    /// What everything below the caller's voice is measured from.
     fn top(&self, row: usize) -> f64 {
         self.rows.get(row).map_or(self.bottom, |row| row.0)
+    }
+
+    /// Where the row begins: what the caller's voice is measured from.
+    fn crest(&self, row: usize) -> f64 {
+        self.top(row) - if self.is_alone(row) { 0.0 } else { self.strip }
+    }
+
+    fn is_alone(&self, row: usize) -> bool {
+        self.rows.get(row).is_none_or(|row| row.1)
     }
 
     /// The middle of the agent's voice in a row.
@@ -126,6 +140,7 @@ pub fn picture(record: &CallRecord, waves: &Waves) -> String {
     let recorded = (waves.caller.len().max(waves.agent.len()) as u64 * WAVE_STEP_MS) as f64;
     let total = record.turns.iter().map(ms).fold(recorded.max(record.duration_ms as f64), f64::max).max(1000.0);
     let mut axis = Axis::of(total);
+    axis.strip = if sound::is_known(record) { sound::STRIP } else { 0.0 };
     let story = story(record);
     let busy = busy(&axis, record, &story, waves);
     axis.set(|row| !busy.get(row).copied().unwrap_or(true));
@@ -138,6 +153,7 @@ pub fn picture(record: &CallRecord, waves: &Waves) -> String {
     }
     voice(&mut svg, &axis, Speaker::Caller, &waves.caller);
     voice(&mut svg, &axis, Speaker::Agent, &waves.agent);
+    sound::draw(&mut svg, &axis, record, waves);
     for stretch in &story.stretches {
         bar(&mut svg, &axis, stretch);
     }
@@ -147,7 +163,7 @@ pub fn picture(record: &CallRecord, waves: &Waves) -> String {
     words(&mut svg, &axis, &story, &mut rows);
     moments(&mut svg, &axis, &story, &mut rows);
     let title = format!("The call {} in time", record.id);
-    svg.finish((WIDTH, axis.bottom + 16.0), &title, STYLE)
+    svg.finish((WIDTH, axis.bottom + 16.0), &title, &format!("{STYLE}{}", sound::STYLE))
 }
 
 /// What is taken in a row.
@@ -243,12 +259,13 @@ fn head(svg: &mut Svg, record: &CallRecord, story: &Story) {
 fn ground(svg: &mut Svg, axis: &Axis, row: &Row) {
     let (top, right, agent) = (row.top, WIDTH - RIGHT, axis.agent(row.number));
     let alone = agent < AGENT;
-    let height = if alone { ALONE } else { ROW };
-    svg.line("rule", (LEFT, top), (right, top));
+    let crest = axis.crest(row.number);
+    let height = if alone { ALONE } else { ROW + axis.strip };
+    svg.line("rule", (LEFT, crest), (right, crest));
     let step_ms = axis.span_ms / 10.0;
     for n in 0..=10u32 {
         let x = LEFT + axis.px(f64::from(n) * step_ms);
-        svg.line(if n % 2 == 0 { "grid1" } else { "grid" }, (x, top), (x, top + height - 4.0));
+        svg.line(if n % 2 == 0 { "grid1" } else { "grid" }, (x, crest), (x, crest + height - 4.0));
         if n % 2 == 0 && n < 10 {
             let at_s = (row.number as f64 * axis.span_ms + f64::from(n) * step_ms) / 1000.0;
             let label = if axis.span_ms < 60_000.0 {
@@ -256,7 +273,7 @@ fn ground(svg: &mut Svg, axis: &Axis, row: &Row) {
             } else {
                 format!("{:.0}:{:02.0}", (at_s / 60.0).floor(), at_s % 60.0)
             };
-            svg.text("tick", (x + 3.0, top + AXIS), &label);
+            svg.text("tick", (x + 3.0, crest + AXIS), &label);
         }
     }
     svg.line("za", (LEFT, top + agent), (right, top + agent));
@@ -264,8 +281,8 @@ fn ground(svg: &mut Svg, axis: &Axis, row: &Row) {
     if alone {
         return;
     }
-    svg.line("zc", (LEFT, top + CALLER), (right, top + CALLER));
-    svg.text("side caller", (LEFT - 10.0, top + CALLER + 4.0), "caller");
+    svg.line("zc", (LEFT, crest + CALLER), (right, crest + CALLER));
+    svg.text("side caller", (LEFT - 10.0, crest + CALLER + 4.0), "caller");
     svg.text("side", (LEFT - 10.0, top + PARTIALS + 2.0), "heard");
     svg.text("side", (LEFT - 10.0, top + THOUGHT + 4.0), "turn");
 }
@@ -279,8 +296,8 @@ fn voice(svg: &mut Svg, axis: &Axis, speaker: Speaker, track: &[u8]) {
         let (class, middle) = match speaker {
             // The noise of the room is not worth a row.
             Speaker::Caller if axis.agent(row) < AGENT => continue,
-            Speaker::Caller => ("wc", CALLER),
-            Speaker::Agent => ("wa", axis.agent(row)),
+            Speaker::Caller => ("wc", axis.crest(row) + CALLER),
+            Speaker::Agent => ("wa", axis.top(row) + axis.agent(row)),
         };
         for (bin, peaks) in steps.chunks(steps_per_bin).enumerate() {
             let peak = f64::from(peaks.iter().copied().max().unwrap_or(0)) / 255.0;
@@ -288,7 +305,7 @@ fn voice(svg: &mut Svg, axis: &Axis, speaker: Speaker, track: &[u8]) {
             let height = (peak.sqrt() * WAVE).round();
             if peak > 0.01 && height >= 1.0 {
                 let x = LEFT + axis.px((bin * steps_per_bin) as f64 * WAVE_STEP_MS as f64) + BIN / 2.0;
-                d += &format!("M{x:.1} {:.0}v{:.0}", axis.top(row) + middle - height, 2.0 * height);
+                d += &format!("M{x:.1} {:.0}v{:.0}", middle - height, 2.0 * height);
             }
         }
         svg.path(class, &d);
@@ -348,10 +365,10 @@ fn spoken(svg: &mut Svg, axis: &Axis, turn: &TurnRecord, without_sound: bool) {
     if without_sound {
         for &(row, x, end) in &pieces {
             let (class, middle) = match turn.speaker {
-                Speaker::Caller => ("speech", CALLER),
-                Speaker::Agent => ("packet", axis.agent(row)),
+                Speaker::Caller => ("speech", axis.crest(row) + CALLER),
+                Speaker::Agent => ("packet", axis.top(row) + axis.agent(row)),
             };
-            svg.bar(class, (x, axis.top(row) + middle - 4.0), (end - x, 8.0), "spoken");
+            svg.bar(class, (x, middle - 4.0), (end - x, 8.0), "spoken");
         }
     }
     if turn.speaker == Speaker::Caller {

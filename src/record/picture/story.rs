@@ -1,7 +1,7 @@
 //! From the stages of a call to what is drawn: stretches of time and moments.
 
 use crate::audio::MediaTime;
-use crate::record::{CallRecord, Speaker, Stage, TimelineEvent};
+use crate::record::{CallRecord, MoodCue, MoodSwitch, Speaker, Stage, TimelineEvent};
 
 /// What a stretch of time was spent on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +100,16 @@ fn new_words(before: &str, now: &str) -> String {
     if common == before.len() || rest.is_empty() { rest.to_owned() } else { format!("↺ {rest}") }
 }
 
+/// What the agent takes the caller for, and why: "impatient: explicit words, barge ins".
+fn mood_label(switch: &MoodSwitch) -> String {
+    let name = |cue: &MoodCue| {
+        let name = serde_json::to_value(cue.cue).ok();
+        name.and_then(|name| name.as_str().map(|name| name.replace('_', " "))).unwrap_or_default()
+    };
+    let cues: Vec<String> = switch.cues.iter().map(name).collect();
+    format!("{}: {}", switch.kind.name(), cues.join(", "))
+}
+
 /// What is to be drawn of a record.
 pub(super) fn story(record: &CallRecord) -> Story {
     let mut story = Story::default();
@@ -173,6 +183,11 @@ pub(super) fn story(record: &CallRecord) -> Story {
             Stage::EngineSwitched { kind, to } => mark("switch", &format!("{kind} → {to}")),
         }
     }
+    for switch in &record.moods {
+        let label = if switch.on { mood_label(switch) } else { format!("no longer {}", switch.kind.name()) };
+        moments.push(Moment { at_ms: ms(switch.at), class: "mood", label });
+    }
+    moments.sort_by(|a, b| a.at_ms.total_cmp(&b.at_ms));
     story.moments = moments;
     story.words = words;
     for latency in record.turns.iter().filter_map(|turn| turn.latency) {

@@ -1,6 +1,6 @@
 use super::super::{
-    CallParty, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION, Stage, Timeline, TimelineEvent,
-    TurnLatency,
+    CallParty, Direction, EmotionPoint, EndReason, EngineNames, MediaReport, MoodCue, MoodCueKind, MoodKind,
+    MoodSwitch, RECORD_VERSION, Stage, Timeline, TimelineEvent, TurnLatency,
 };
 use super::*;
 use crate::audio::MediaTime;
@@ -29,6 +29,8 @@ fn record(turns: Vec<TurnRecord>, events: Vec<(u64, Stage)>) -> CallRecord {
         turns,
         timeline,
         sales: Default::default(),
+        moods: Vec::new(),
+        emotion: Vec::new(),
         llm: Default::default(),
         engines: EngineNames::default(),
         media: MediaReport { codec: "G722".into(), ..MediaReport::default() },
@@ -50,6 +52,7 @@ fn turn(speaker: Speaker, text: &str, began: u64, ended: u64) -> TurnRecord {
         dtmf: String::new(),
         latency: None,
         notes: Default::default(),
+        emotion: None,
     }
 }
 
@@ -135,6 +138,39 @@ fn an_hour_stays_small() {
     assert!(svg.len() < 1_500_000, "{} bytes", svg.len());
 }
 
+#[test]
+fn how_the_caller_sounded_is_under_the_voice_and_the_switch_says_why() {
+    let turns = vec![turn(Speaker::Caller, "get to the point", 1000, 2000), answer("Yes?", 2000, 2400, 3220)];
+    let plain = record(turns, Vec::new());
+    let waves = Waves { pitch: vec![100; 150], loudness: vec![140; 150], ..Waves::default() };
+    let svg = picture(&plain, &waves);
+    assert!(!svg.contains("class=\"pitch\"") && !svg.contains(">arousal<"), "nothing of a call without emotion");
+    let point = |ms, arousal| EmotionPoint { at: MediaTime::from_ms(ms), arousal, anger: 0.3 };
+    let cue = MoodCueKind::ExplicitWords;
+    let switch = MoodSwitch {
+        at: MediaTime::from_ms(2380),
+        kind: MoodKind::Impatient,
+        on: true,
+        score: 0.9,
+        cues: vec![MoodCue { channel: cue.channel(), cue, value: 1.0 }],
+        effects: vec!["concise".into()],
+    };
+    let emotion = vec![point(1500, 0.5), point(2000, 0.75)];
+    let sounding = CallRecord { emotion, moods: vec![switch], ..plain };
+    let svg = picture(&sounding, &waves);
+    assert_sound(&svg);
+    for wanted in [
+        "class=\"pitch\"",
+        "class=\"loud\"",
+        "class=\"arousal\"",
+        ">arousal</text>",
+        "aroused 0.75, angry 0.30 at 2.00 s",
+        ">impatient: explicit words</text>",
+    ] {
+        assert!(svg.contains(wanted), "no {wanted}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_in_a_record_makes_a_sound_picture(
@@ -164,7 +200,15 @@ proptest! {
             true => answer(&text, at, at + 400, at + 400 + length),
             false => turn(Speaker::Caller, &text, at, at + length),
         });
-        let waves = Waves { caller: vec![90; steps], agent: vec![120; steps / 2] };
-        assert_sound(&picture(&record(turns.collect(), events), &waves));
+        let waves = Waves {
+            caller: vec![90; steps],
+            agent: vec![120; steps / 2],
+            pitch: (0..steps / 2).map(|n| (n * 7) as u8).collect(),
+            loudness: (0..steps / 3).map(|n| (n * 5) as u8).collect(),
+        };
+        let at = MediaTime::from_ms(steps as u64);
+        let emotion = vec![EmotionPoint { at, arousal: steps as f32 / 2500.0, anger: 0.1 }; steps % 4];
+        let record = CallRecord { emotion, ..record(turns.collect(), events) };
+        assert_sound(&picture(&record, &waves));
     }
 }

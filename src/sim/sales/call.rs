@@ -224,6 +224,7 @@ impl<'a> Call<'a> {
             | Action::Unduck
             | Action::Discard { .. }
             | Action::CancelAsk { .. }
+            | Action::Manner(_)
             | Action::Expect(_)
             | Action::SendDtmf(_) => {}
         }

@@ -1,5 +1,6 @@
 //! The static check: that the conversation can be held to its end.
 
+mod emotion;
 mod names;
 mod sales;
 
@@ -17,6 +18,7 @@ pub(super) fn check(flow: &Flow, own: &dyn Fn(usize) -> bool) -> Vec<FlowFinding
     returns(flow, &mut findings);
     names::check(flow, &mut findings);
     sales::check(flow, &mut findings);
+    emotion::check(flow, &mut findings);
     rules(&flow.globals, false, "among the global answers", &mut findings);
     for state in &flow.states {
         rules(&state.rules, state.collect.is_some(), &format!("in state '{}'", state.name), &mut findings);
@@ -52,18 +54,21 @@ fn target(step: &Step) -> Option<usize> {
 fn common(flow: &Flow) -> impl Iterator<Item = &Step> {
     let objections = flow.selling.objections.all.iter();
     let objections = objections.flat_map(|objection| std::iter::once(&objection.resolved).chain(&objection.exhausted));
-    flow.globals.iter().map(|rule| &rule.step).chain(&flow.selling.closing).chain(objections)
+    let emotion = flow.on_emotion.iter().map(|rule| &rule.step);
+    flow.globals.iter().map(|rule| &rule.step).chain(&flow.selling.closing).chain(objections).chain(emotion)
 }
 
 /// Where a state leads to.
 fn targets(state: &State) -> impl Iterator<Item = usize> {
-    state.steps().filter_map(target).chain(state.call)
+    let skipped = state.on_emotion.iter().flat_map(|rule| rule.targets());
+    state.steps().filter_map(target).chain(state.call).chain(skipped)
 }
 
 fn reachable(flow: &Flow, findings: &mut Findings<'_>) {
     let mut open = vec![flow.start];
     open.extend(common(flow).filter_map(target));
     open.extend(flow.selling.offers.iter().filter_map(|offer| offer.goto));
+    open.extend(flow.on_emotion.iter().flat_map(|rule| rule.targets()));
     let mut seen = BTreeSet::new();
     while let Some(at) = open.pop() {
         if seen.insert(at)

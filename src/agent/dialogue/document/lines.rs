@@ -11,6 +11,7 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 pub(in crate::agent::dialogue) struct LineTable {
     pub say: String,
+    pub short: Option<String>,
     pub id: Option<String>,
     pub when: Option<Spanned<String>>,
     pub professional: Option<String>,
@@ -28,7 +29,9 @@ impl<'de> Deserialize<'de> for LineDoc {
         impl<'de> Visitor<'de> for TextOrTable {
             type Value = LineDoc;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, or a table with 'say' and 'id', 'when', 'professional', 'young', 'elderly'")
+                f.write_str(
+                    "a text, or a table with 'say' and 'short', 'id', 'when', 'professional', 'young', 'elderly'",
+                )
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LineDoc, E> {
                 Ok(LineDoc(LineTable { say: text.to_owned(), ..LineTable::default() }))
@@ -51,7 +54,7 @@ impl<'de> Deserialize<'de> for Texts {
         impl<'de> Visitor<'de> for OneOrMany {
             type Value = Texts;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, or a list of texts that take turns")
+                f.write_str("a text, a table with 'say' and 'short', or a list of texts that take turns")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Texts, E> {
                 Ok(Texts(vec![(None, LineTable { say: text.to_owned(), ..LineTable::default() })]))
@@ -62,6 +65,9 @@ impl<'de> Deserialize<'de> for Texts {
                     texts.push((Some(line.span()), line.into_inner().0));
                 }
                 Ok(Texts(texts))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Texts, A::Error> {
+                Ok(Texts(vec![(None, LineTable::deserialize(MapAccessDeserializer::new(map))?)]))
             }
         }
         deserializer.deserialize_any(OneOrMany)

@@ -6,6 +6,7 @@ mod sales;
 pub(super) use lines::{LineTable, Names, Texts};
 pub(super) use sales::{NeedDoc, ObjectionDoc, ObjectionsDoc, OfferDoc, SignalsDoc};
 
+use super::emotion::EmotionDoc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -60,6 +61,8 @@ pub(super) struct FlowDoc {
     pub signals: Option<Spanned<SignalsDoc>>,
     #[serde(default)]
     pub offers: BTreeMap<Spanned<String>, OfferDoc>,
+    #[serde(default)]
+    pub on_emotion: Vec<Spanned<EmotionDoc>>,
     #[serde(default)]
     pub state: BTreeMap<Spanned<String>, StateDoc>,
 }
@@ -255,6 +258,8 @@ pub(super) struct StateDoc {
     pub cost: Option<Spanned<f64>>,
     pub discloses: Option<Names>,
     pub brief: Option<Spanned<Texts>>,
+    #[serde(default)]
+    pub on_emotion: Vec<Spanned<EmotionDoc>>,
     pub facts: Option<bool>,
     #[serde(default)]
     pub tools: Vec<Spanned<String>>,

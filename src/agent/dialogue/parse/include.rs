@@ -179,6 +179,9 @@ fn join(document: &mut FlowDoc, included: Vec<FlowDoc>) {
         missing(&mut document.offers, part.offers);
         missing(&mut document.state, part.state);
         globals.push(part.global);
+        if document.on_emotion.is_empty() {
+            document.on_emotion = part.on_emotion;
+        }
         document.fillers = document.fillers.take().or(part.fillers);
         document.fallback = document.fallback.take().or(part.fallback);
         document.engine_down = document.engine_down.take().or(part.engine_down);

@@ -1,6 +1,7 @@
 //! From a flow file to a [`Flow`], with every mistake named at its line.
 
 mod answers;
+mod emotion;
 mod include;
 mod reader;
 mod selling;
@@ -9,6 +10,7 @@ mod tools;
 
 use super::check::check;
 use super::document::{EndingDoc, FlowDoc, RetryDoc};
+use super::emotion::{EmotionDoc, haste};
 use super::facts::{FlowFacts, default_unknown};
 use super::flow::{Flow, Outcome, Retry, Step, Variable};
 use super::prompt::{Prompt, Wording};
@@ -16,6 +18,7 @@ use super::selling::{Kind, Objecting, Selling, Signals};
 use super::words::tokens;
 use crate::agent::{FlowError, Severity};
 use crate::nlu::{self, Scope};
+use crate::record::MoodKind;
 use crate::speech::Language;
 use include::Joiner;
 use reader::Reader;
@@ -149,6 +152,11 @@ impl Reader {
             spoken.push(own);
         }
         let language = Language(doc.language.unwrap_or_else(|| "en".to_owned()));
+        let on_emotion: Vec<_> = doc.on_emotion.into_iter().filter_map(|rule| self.on_emotion(rule)).collect();
+        let mut emotional = states.iter().flat_map(|(_, state)| &state.on_emotion).map(Spanned::get_ref);
+        if on_emotion.iter().any(|rule| rule.when == MoodKind::Impatient) || emotional.any(EmotionDoc::is_for_haste) {
+            spoken.push(haste(&language).iter().map(|phrase| (*phrase).to_owned()).collect());
+        }
         let mut selling_spoken = Vec::new();
         let mut selling = Selling {
             version: doc.version.unwrap_or(0),
@@ -239,6 +247,7 @@ impl Reader {
             too_many_turns,
             transfer_failed,
             globals,
+            on_emotion,
             slot_values: self
                 .lists
                 .iter()

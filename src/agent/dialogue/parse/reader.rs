@@ -168,17 +168,19 @@ impl Reader {
     }
 
     fn wording(&mut self, table: LineTable, number: usize, line: usize) -> Wording {
-        let LineTable { say, id, when, professional, young, elderly } = table;
+        let LineTable { say, short, id, when, professional, young, elderly } = table;
         let audiences = [("professional", professional), ("young", young), ("elderly", elderly)];
         let audiences: Vec<_> =
             audiences.into_iter().filter_map(|(name, text)| text.map(|text| (name, text))).collect();
-        if say.trim().is_empty() || audiences.iter().any(|(_, text)| text.trim().is_empty()) {
+        let others = audiences.iter().map(|(_, text)| text).chain(&short);
+        if std::iter::once(&say).chain(others).any(|text| text.trim().is_empty()) {
             self.error(line, "an empty line: write what is to be said, or leave the key out");
         }
         Wording {
             id: id.unwrap_or_else(|| number.to_string()),
             when: self.guard(when),
             plain: self.template(&say, line),
+            short: short.map(|short| self.template(&short, line)),
             audiences: audiences.into_iter().map(|(name, text)| (name, self.template(&text, line))).collect(),
         }
     }

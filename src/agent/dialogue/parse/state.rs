@@ -121,6 +121,7 @@ impl Reader {
                 .extend(discover.needs.iter().filter_map(|at| defaults.needs.get(*at)).flat_map(|n| n.spoken.clone()));
             discover
         });
+        let on_emotion = doc.on_emotion.into_iter().filter_map(|rule| self.on_emotion(rule)).collect();
         let rules = doc.on.into_iter().map(|rule| self.rule(rule, &mut phrases)).collect();
         let collect = doc.collect.map(|collect| self.collect(collect));
         let kind = doc.expect.unwrap_or(if collect.is_some() { AnswerKind::Number } else { AnswerKind::Open });
@@ -142,6 +143,7 @@ impl Reader {
             wait_ms: self.bounded("wait_ms", doc.wait_ms, 100..=5_000),
             interruptible: doc.interruptible.unwrap_or(true),
             rules,
+            on_emotion,
             collect,
             no_input: self.retry(doc.no_input, Some(defaults.no_input), fallback),
             no_match: self.retry(doc.no_match, Some(defaults.no_match), fallback),

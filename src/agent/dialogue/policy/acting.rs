@@ -21,7 +21,7 @@ impl Dialogue {
     pub(super) fn act(&mut self, meaning: Meaning, response: &mut Response) {
         let flow = Arc::clone(&self.flow);
         let from = self.state;
-        let Meaning { what, text, fills, signal } = meaning;
+        let Meaning { what, text, fills, signal, .. } = meaning;
         for (slot, value) in fills {
             self.fill(slot, value, response);
         }

@@ -42,6 +42,8 @@ pub(super) struct Meaning {
     pub fills: Vec<Fill>,
     /// They show that the caller wants to buy.
     pub signal: bool,
+    /// They are none that was expected; anything would have been taken.
+    pub loose: bool,
 }
 
 /// Kinds of answers in the order in which they go among equals.
@@ -94,9 +96,16 @@ impl Dialogue {
             None if !fills.is_empty() => Some(Move::Needs),
             None => self.kept(flow, text, sure).map(Move::Keep),
         };
+        let loose = what.is_none();
         let what = what.or_else(last)?;
         if !self.course.undisclosed.is_empty() && !interrupts(what) {
-            return Some(Meaning { what: Move::Undisclosed, text: String::new(), fills: Vec::new(), signal: false });
+            return Some(Meaning {
+                what: Move::Undisclosed,
+                text: String::new(),
+                fills: Vec::new(),
+                signal: false,
+                loose: false,
+            });
         }
         let mut all = fills;
         let mut words = text.trim().to_owned();
@@ -106,7 +115,7 @@ impl Dialogue {
             all.extend(found.slots.iter().cloned());
             words = heard.get(found.start..found.end).unwrap_or_default().join(" ");
         }
-        Some(Meaning { what, text: words, fills: all, signal })
+        Some(Meaning { what, text: words, fills: all, signal, loose })
     }
 
     /// Everything that may be said now.

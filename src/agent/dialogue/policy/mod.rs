@@ -5,6 +5,7 @@ mod course;
 mod disclosing;
 mod discovering;
 mod entry;
+mod feeling;
 mod knowing;
 mod meaning;
 mod moving;
@@ -26,6 +27,7 @@ use crate::agent::{AgentEvent, AgentPlan};
 use crate::record::{EndReason, ObjectionOutcome, TurnNotes};
 use crate::speech::{AnswerKind, Expectation};
 use course::{Course, Given};
+use feeling::Moods;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,6 +58,8 @@ pub(crate) struct Dialogue {
     silences: u32,
     /// Digits or keys of an entry that is not complete.
     pub(super) entry: String,
+    /// How the caller takes it.
+    moods: Moods,
 }
 
 impl Dialogue {
@@ -82,6 +86,7 @@ impl Dialogue {
             no_match: 0,
             silences: 0,
             entry: String::new(),
+            moods: Moods::default(),
             flow,
         }
     }
@@ -226,6 +231,7 @@ impl Dialogue {
         let collects = self.asked && self.at().is_some_and(|state| state.collect.is_some());
         collects && !digits(&heard).is_empty()
             || self.meaning(text, &heard, self.reading(text).as_ref()).is_some()
+            || self.hastens(text)
             || self.known_of(text).is_some()
     }
 
@@ -238,6 +244,13 @@ impl Dialogue {
 
     /// The caller said this.
     pub fn heard(&mut self, text: &str, confidence: f32) -> Response {
+        let before = self.state;
+        let response = self.taken(text, confidence);
+        self.react(before, response)
+    }
+
+    /// What the words themselves lead to.
+    fn taken(&mut self, text: &str, confidence: f32) -> Response {
         if let Some(response) = self.turn_taken() {
             return response;
         }
@@ -257,6 +270,10 @@ impl Dialogue {
         }
         let reading = self.reading(text);
         let meaning = self.meaning(text, &heard, reading.as_ref());
+        // A request for haste is no answer to what may be answered with anything.
+        if meaning.as_ref().is_none_or(|meaning| meaning.loose) && self.hastens(text) {
+            return self.hastened();
+        }
         let mut notes = TurnNotes {
             intent: reading.as_ref().map(|reading| reading.path()),
             intent_confidence: reading.as_ref().map(|reading| reading.confidence),

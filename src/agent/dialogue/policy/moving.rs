@@ -120,6 +120,7 @@ impl Dialogue {
 
     pub(super) fn enter(&mut self, target: usize, response: &mut Response) {
         let flow = Arc::clone(&self.flow);
+        let target = self.instead_of(target);
         let Some(state) = flow.states.get(target) else { return };
         self.state = target;
         self.progressed();

@@ -54,7 +54,9 @@ impl Dialogue {
 
     /// The words of one wording.
     fn words(&self, prompt: &Prompt, wording: usize) -> Option<String> {
-        let template = prompt.wordings.get(wording)?.template(self.known("audience").unwrap_or_default());
+        let wording = prompt.wordings.get(wording)?;
+        let short = wording.short.as_ref().filter(|_| self.concise());
+        let template = short.unwrap_or_else(|| wording.template(self.known("audience").unwrap_or_default()));
         let text = template.render(self.flow.tongue(), |name| self.known(name));
         (!text.is_empty()).then_some(text)
     }

@@ -1,0 +1,78 @@
+//! `tipring simulate mood`: does the agent notice that a caller loses patience?
+
+use super::{Half, Lang};
+use crate::settings::Settings;
+use crate::sim::mood::{MoodFigures, simulate};
+use crate::sim::turns::Setup;
+use clap::Args as ClapArgs;
+use serde::Serialize;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Arguments of `tipring simulate mood`.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    /// Language of the callers.
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    lang: Lang,
+    /// How many conversations: one half with callers who become impatient.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    calls: u64,
+    /// Which half of the seeds: what is tuned is tuned on `dev`, what is published is measured on `test`.
+    #[arg(long, value_enum, default_value_t = Half::Test)]
+    half: Half,
+    /// Without an emotion engine: turn-taking and words alone.
+    #[arg(long)]
+    without_voice: bool,
+    /// Print the figures as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed.
+#[derive(Serialize, Debug)]
+struct Report {
+    #[serde(flatten)]
+    figures: MoodFigures,
+    /// Which half of the seeds.
+    half: &'static str,
+    /// Conversations a minute on this machine.
+    calls_per_minute: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There are no callers of the language.
+pub(super) fn run(args: &Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let test_half = args.half == Half::Test;
+    let language = args.lang.code().to_owned();
+    let setup = Setup { language, calls: args.calls, test_half, model_ms: 400, turn: settings.turn };
+    let began = Instant::now();
+    let figures = simulate(&setup, !args.without_voice)?;
+    let calls_per_minute = (args.calls as f64 * 60.0 / began.elapsed().as_secs_f64().max(1e-6)).round();
+    let report = Report { figures, half: if test_half { "test" } else { "dev" }, calls_per_minute };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(report: &Report) {
+    let f = &report.figures;
+    let channels = if f.voice { "voice, turn-taking and words" } else { "turn-taking and words, no voice" };
+    println!("simulated callers ({}), {} half of the seeds: nothing here is about people", f.language, report.half);
+    println!("{} calls, of which {} became impatient; {channels}", f.calls, f.impatient_calls);
+    println!("F1               {} (precision {} %, recall {} %)", f.f1, f.precision_percent, f.recall_percent);
+    println!(
+        "how soon         {} % within one turn; p50 {} p90 {} turns after the first impatient one",
+        f.switched_within_one_turn_percent, f.switched_within_turns_p50, f.switched_within_turns_p90
+    );
+    println!("false switches   {} % of calm callers; {} % too early", f.false_switch_percent, f.early_switch_percent);
+    for (kind, k) in &f.kinds {
+        let soon = if k.impatient { format!(", {} of them within one turn", k.within_one_turn) } else { String::new() };
+        println!("  {kind:<17} {} of {} taken for impatient{soon}", k.switched, k.calls);
+    }
+}
