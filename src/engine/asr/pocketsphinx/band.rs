@@ -15,9 +15,9 @@ use std::sync::Arc;
 #[serde(rename_all = "snake_case")]
 pub enum NarrowBand {
     /// The learned extension.
+    #[default]
     Learned,
     /// Spectral folding.
-    #[default]
     Folded,
     /// Nothing.
     Plain,
@@ -94,8 +94,7 @@ impl BandMeter {
     }
 }
 
-/// An utterance as the acoustic model should hear it. The extension lags behind the audio: what it has not given yet, it
-/// gives when the utterance is closed, as if silence followed.
+/// An utterance as the acoustic model should hear it. The extension lags behind the audio.
 pub(super) struct Shaper {
     how: NarrowBand,
     model: Arc<BandModel>,
@@ -104,14 +103,12 @@ pub(super) struct Shaper {
     taken: usize,
     /// What it gave, from the utterance's beginning; in front of it [`DELAY`] samples from before.
     wide: Vec<i16>,
-    /// How much of that will stay.
-    settled: usize,
 }
 
 impl Shaper {
     pub fn new(how: NarrowBand, model: Arc<BandModel>) -> Self {
         let extension = BandExtension::new(&model);
-        Self { how, model, extension, taken: 0, wide: Vec::new(), settled: 0 }
+        Self { how, model, extension, taken: 0, wide: Vec::new() }
     }
 
     /// The utterance is over, or its beginning was dropped.
@@ -119,30 +116,18 @@ impl Shaper {
         self.extension = BandExtension::new(&self.model);
         self.taken = 0;
         self.wide.clear();
-        self.settled = 0;
     }
 
-    /// How much of `audio` can be had; all of it when it is `closed`.
-    pub fn ready(&mut self, band: Band, audio: &[i16], closed: bool) -> usize {
+    /// How much of `audio` can be had: all of it, or what the extension has given.
+    pub fn ready(&mut self, band: Band, audio: &[i16]) -> usize {
         if band != Band::Narrow || self.how != NarrowBand::Learned {
             return audio.len();
         }
-        self.wide.truncate(self.settled);
         let mut piece = [0; HOP];
         for hop in audio.get(self.taken..).unwrap_or_default().as_chunks::<HOP>().0 {
             self.extension.push(&self.model, hop, &mut piece);
             self.wide.extend_from_slice(&piece);
             self.taken += HOP;
-        }
-        self.settled = self.wide.len();
-        if closed {
-            let mut rest = self.extension.clone();
-            let mut tail = audio.get(self.taken..).unwrap_or_default().iter().copied();
-            while self.wide.len() < audio.len() + DELAY {
-                let hop = std::array::from_fn(|_| tail.next().unwrap_or(0));
-                rest.push(&self.model, &hop, &mut piece);
-                self.wide.extend_from_slice(&piece);
-            }
         }
         self.wide.len().saturating_sub(DELAY).min(audio.len())
     }
@@ -242,15 +227,11 @@ mod tests {
         let (mut out, mut piece, mut at) = (Vec::new(), Vec::new(), 0);
         for end in (pieces..audio.len()).step_by(pieces).chain([audio.len()]) {
             let audio = &audio[..end];
-            let ready = shaper.ready(band, audio, end % (3 * pieces) == 0);
-            let ready = if end % (3 * pieces) == 0 { at } else { ready };
+            let ready = shaper.ready(band, audio);
             shaper.copy(band, audio, at, ready, &mut piece);
             out.append(&mut piece);
             at = ready;
         }
-        let ready = shaper.ready(band, audio, true);
-        shaper.copy(band, audio, at, ready, &mut piece);
-        out.append(&mut piece);
         out
     }
 
@@ -271,11 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn shaping_is_the_same_in_pieces_and_keeps_the_length() {
+    fn shaping_is_the_same_in_pieces_and_loses_no_more_than_its_delay() {
         let audio: Vec<i16> = (0..20).flat_map(|frame| tone(700.0, frame)).collect();
         for how in [NarrowBand::Learned, NarrowBand::Folded, NarrowBand::Plain] {
             let whole = shaped(how, Band::Narrow, &audio, audio.len());
-            assert_eq!(whole.len(), audio.len());
+            let lag = if how == NarrowBand::Learned { DELAY } else { 0 };
+            assert!(audio.len() - whole.len() <= lag + HOP, "{how:?}: {}", whole.len());
             assert_eq!(whole, shaped(how, Band::Narrow, &audio, 320), "{how:?}");
             assert_eq!(whole, shaped(how, Band::Narrow, &audio, 130), "{how:?}");
             assert_eq!(shaped(how, Band::Wide, &audio, 320), audio);

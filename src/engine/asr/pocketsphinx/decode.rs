@@ -1,24 +1,30 @@
 //! One call's decoding: audio in, what was understood out.
 //!
-//! PocketSphinx subtracts the mean cepstrum of the channel, and how well it knows that mean decides how well it hears: with
-//! the mean that the model came with it gets 8 of 67 phrases in telephone band, with the caller's own 48. Within an utterance
-//! it never updates it, and a call has no earlier one. So the utterance's audio is kept, and whenever what is known of the
-//! channel has doubled, and at the end when there is something new, the mean is measured on it (a pass with a grammar
-//! of silence costs next to nothing) and the utterance is decoded again from its beginning. After some seconds of
-//! speech the mean has settled and every utterance is decoded once.
+//! The channel's mean (see [`super::features`]) is taken out of an utterance as a whole. So its cepstra are kept, and
+//! whenever what is known of the channel has doubled, and at the end when there is something new, the utterance is decoded
+//! again from its beginning. After some seconds of speech the mean has settled and every utterance is decoded once.
+//!
+//! An answer that is not sure is heard twice more: with the phrases alone and without giving up on any, and with no words
+//! at all, only sounds. How much better any sounds fit than the best phrase says whether it was said.
 
 use super::Model;
-use super::band::{Band, BandMeter, Shaper};
-use super::confidence::{Understood, understand};
-use super::ffi::{Decoder, Segment};
-use super::grammar::{Grammar, LANGUAGE_WEIGHT};
+use super::band::BandMeter;
+use super::confidence::{SURE, Understood, compare, understand};
+use super::features::Features;
+use super::ffi::{Cepstrum, Decoder, Segment};
+use super::grammar::{Grammar, LANGUAGE_WEIGHT, sounds, sounds_text};
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
 use crate::engine::asr::level::SpeechLevel;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Samples decoded in one step.
-const STEP: usize = 1600;
+/// Frames of 10 ms decoded in one step; the phrases alone take less time.
+const STEP: usize = 10;
+const SECOND_STEP: usize = 30;
+/// The longest utterance that is heard a second time, in frames: an expected phrase is short.
+const SECOND_LIMIT: usize = 1000;
+/// Frames that the library keeps for the change of the sound over time; given once more at the end.
+const TRAIL: usize = 4;
 /// Audio that is kept before speech begins: the gate's onset lies some way into the first word.
 const PRE_ROLL: usize = 8000;
 /// Longest stretch that is decoded as one; a longer utterance is put together from several.
@@ -29,24 +35,26 @@ const MAX_EARLIER: usize = 4096;
 const FIRST_ESTIMATE: usize = 4800;
 /// Speech after which it has settled.
 const SETTLED: usize = 5 * 16_000;
-/// How often the mean is measured on the same speech: to the library what it knew before counts as five seconds, and a
-/// first word is short.
-const MEASURES: usize = 3;
 /// Samples without speech that make a pause.
 const PAUSE: usize = 3 * FRAME_SAMPLES;
 /// Grammars that a decoder keeps compiled.
 const GRAMMARS: usize = 8;
-/// Name of the grammar with which the channel is measured.
-const SILENCE: &str = "silence";
-const SILENCE_GRAMMAR: &str =
-    "FSG_BEGIN silence\nNUM_STATES 1\nSTART_STATE 0\nFINAL_STATE 0\nTRANSITION 0 0 1 <sil>\nFSG_END\n";
+/// Name of the grammar that knows sounds and no words.
+const SOUNDS: &str = "sounds";
+/// How improbable a path may become against the best before it is given up. Wider than the library's defaults: a grammar is
+/// small, and an accent is far from the model.
+const BEAMS: [(&str, f64); 5] =
+    [("-beam", 1e-80), ("-pbeam", 1e-80), ("-wbeam", 1e-60), ("-lpbeam", 1e-60), ("-lponlybeam", 1e-60)];
+/// For the phrases alone: a slow reader's phrase looks bad for seconds.
+const WIDE_BEAMS: [(&str, f64); 5] =
+    [("-beam", 1e-200), ("-pbeam", 1e-200), ("-wbeam", 1e-200), ("-lpbeam", 1e-200), ("-lponlybeam", 1e-200)];
 
 /// A decoder and the utterance that it hears.
 pub(super) struct Decoding {
     decoder: Decoder,
     words: BTreeSet<String>,
-    /// Compiled grammars by number, the one used last at the back.
-    grammars: VecDeque<u64>,
+    /// Compiled grammars by number, the one used last at the back, and whether there is one of the phrases alone, too.
+    grammars: VecDeque<(u64, bool)>,
     meter: BandMeter,
     level: SpeechLevel,
     /// Speech of this call that the channel's mean was measured on, in samples; settles at [`SETTLED`].
@@ -54,8 +62,8 @@ pub(super) struct Decoding {
     /// Samples since the last speech.
     quiet: usize,
     utterance: Utterance,
-    shaper: Shaper,
-    shaped: Vec<i16>,
+    features: Features,
+    frames: Vec<Cepstrum>,
 }
 
 #[derive(Default)]
@@ -64,10 +72,8 @@ struct Utterance {
     /// Samples of it that hold speech, and those of them that the mean already includes.
     speech: usize,
     measured: usize,
-    /// Samples given to the decoder in this pass.
+    /// Frames given to the decoder in this pass.
     fed: usize,
-    /// The band for which this pass is shaped.
-    band: Band,
     pass: Pass,
     covers: MediaTime,
     /// What earlier stretches of a very long utterance said.
@@ -76,24 +82,25 @@ struct Utterance {
     answer: Option<Understood>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(PartialEq, Default)]
 enum Pass {
     /// The decoder is not in an utterance.
     #[default]
     None,
-    /// It is.
+    /// It hears the phrases among anything.
     Open,
+    /// It hears the phrases alone, after this first answer.
+    Alone(Understood),
+    /// It hears sounds alone, after the first answer and this best path through the phrases.
+    Sounds(Understood, Vec<Segment>),
 }
 
 impl Decoding {
     /// A decoder with a fresh state. Takes some tens of milliseconds: not for the caller's thread.
     pub fn new(model: &Model, grammar: (u64, Arc<Grammar>)) -> Result<Self, String> {
         let options = model.options();
-        let options: Vec<(&str, &str)> = options.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let mut decoder = Decoder::new(&options)?;
-        decoder.set_grammar(SILENCE, SILENCE_GRAMMAR, 1.0)?;
         let mut new = Self {
-            decoder,
+            decoder: Decoder::new(&options)?,
             words: BTreeSet::new(),
             grammars: VecDeque::new(),
             meter: BandMeter::default(),
@@ -101,24 +108,31 @@ impl Decoding {
             known: 0,
             quiet: 0,
             utterance: Utterance::default(),
-            shaper: Shaper::new(model.narrow_band, Arc::clone(&model.extension)),
-            shaped: Vec::new(),
+            features: Features::new(model, &options)?,
+            frames: Vec::new(),
         };
+        new.decoder.set_beams(&WIDE_BEAMS)?;
+        for (word, phone) in sounds() {
+            new.decoder.add_word(&word, phone)?;
+            new.words.insert(word);
+        }
+        new.decoder.set_grammar(SOUNDS, &sounds_text(), LANGUAGE_WEIGHT)?;
         new.expect(grammar)?;
         Ok(new)
     }
 
     /// Expects what this grammar holds; speech that is already there is decoded again with it.
     pub fn expect(&mut self, (id, grammar): (u64, Arc<Grammar>)) -> Result<(), String> {
-        if self.grammars.back() == Some(&id) {
+        if self.grammars.back().is_some_and(|(last, _)| *last == id) {
             return Ok(());
         }
         self.decoder.end();
         self.utterance.pass = Pass::None;
         self.utterance.answer = None;
-        if let Some(at) = self.grammars.iter().position(|known| *known == id) {
-            self.grammars.remove(at);
-            self.grammars.push_back(id);
+        if let Some(at) = self.grammars.iter().position(|(known, _)| *known == id)
+            && let Some(known) = self.grammars.remove(at)
+        {
+            self.grammars.push_back(known);
             return Ok(());
         }
         for (word, pronunciations) in &grammar.words {
@@ -129,13 +143,21 @@ impl Decoding {
                 }
             }
         }
+        self.decoder.set_beams(&BEAMS)?;
         self.decoder.set_grammar(&name(id), &grammar.text, LANGUAGE_WEIGHT)?;
+        if let Some(alone) = &grammar.alone {
+            self.decoder.set_beams(&WIDE_BEAMS)?;
+            self.decoder.set_grammar(&name_alone(id), alone, LANGUAGE_WEIGHT)?;
+        }
         self.decoder.select(&name(id))?;
-        self.grammars.push_back(id);
+        self.grammars.push_back((id, grammar.alone.is_some()));
         if self.grammars.len() > GRAMMARS
-            && let Some(old) = self.grammars.pop_front()
+            && let Some((old, alone)) = self.grammars.pop_front()
         {
             self.decoder.forget(&name(old));
+            if alone {
+                self.decoder.forget(&name_alone(old));
+            }
         }
         Ok(())
     }
@@ -159,9 +181,9 @@ impl Decoding {
         if speech {
             utterance.speech += FRAME_SAMPLES;
             utterance.answer = None;
-        } else if utterance.speech == 0 && utterance.audio.len() > PRE_ROLL + STEP {
+        } else if utterance.speech == 0 && utterance.audio.len() > PRE_ROLL + PAUSE {
             utterance.audio.drain(..utterance.audio.len() - PRE_ROLL);
-            self.shaper.restart();
+            self.features.restart();
         }
         Ok(())
     }
@@ -173,8 +195,8 @@ impl Decoding {
         }
         // In a pause the answer may be asked for at any moment: what has to be decoded again for it is done now.
         let new = if self.quiet >= PAUSE { self.known / 4 } else { self.known.max(FIRST_ESTIMATE) };
-        self.refresh(new.max(1), false)?;
-        self.feed(false)
+        self.refresh(new.max(1))?;
+        self.feed(STEP)
     }
 
     /// Decodes a piece of what was pushed as the last of the utterance so far: none while there is more to do, then the
@@ -186,20 +208,59 @@ impl Decoding {
         if let Some(answer) = &self.utterance.answer {
             return Ok(Some(answer.clone()));
         }
-        self.refresh((self.known / 4).max(1), true)?;
-        if self.feed(true)? {
+        if matches!(self.utterance.pass, Pass::None | Pass::Open) {
+            self.refresh((self.known / 4).max(1))?;
+            if self.feed(STEP)? {
+                return Ok(None);
+            }
+            let first = understand(&self.close()?);
+            return match self.grammars.back() {
+                Some(&(id, true)) if first.confidence < SURE && self.features.len() <= SECOND_LIMIT => {
+                    self.features.measure();
+                    self.again(&name_alone(id), Pass::Alone(first))
+                }
+                _ => Ok(Some(self.answer(first))),
+            };
+        }
+        if self.feed(SECOND_STEP)? {
             return Ok(None);
+        }
+        let pass = std::mem::take(&mut self.utterance.pass);
+        let path = self.close()?;
+        match pass {
+            Pass::Alone(first) => self.again(SOUNDS, Pass::Sounds(first, path)),
+            Pass::Sounds(first, phrases) => Ok(Some(self.answer(compare(first, &phrases, &path)))),
+            Pass::None | Pass::Open => Ok(None),
+        }
+    }
+
+    /// Begins to hear the utterance once more.
+    fn again(&mut self, grammar: &str, pass: Pass) -> Result<Option<Understood>, String> {
+        self.decoder.select(grammar)?;
+        self.decoder.start()?;
+        self.utterance.pass = pass;
+        self.utterance.fed = 0;
+        Ok(None)
+    }
+
+    fn answer(&mut self, now: Understood) -> Understood {
+        let answer = self.join(now);
+        self.utterance.answer = Some(answer.clone());
+        answer
+    }
+
+    /// Ends the pass; its best path.
+    fn close(&mut self) -> Result<Vec<Segment>, String> {
+        let last = self.features.len();
+        self.features.copy(last.saturating_sub(1), last, &mut self.frames);
+        for _ in 0..TRAIL {
+            self.decoder.process(&mut self.frames)?;
         }
         let before = self.decoder.segments();
         self.decoder.end();
         self.utterance.pass = Pass::None;
-        let mut path = self.decoder.segments();
-        if path.is_empty() {
-            path = before;
-        }
-        let answer = self.join(&path);
-        self.utterance.answer = Some(answer.clone());
-        Ok(Some(answer))
+        let path = self.decoder.segments();
+        Ok(if path.is_empty() { before } else { path })
     }
 
     /// What is understood so far.
@@ -208,7 +269,7 @@ impl Decoding {
             return answer.clone();
         }
         let path = if self.utterance.pass == Pass::Open { self.decoder.segments() } else { Vec::new() };
-        self.join(&path)
+        self.join(understand(&path))
     }
 
     /// Time just after the last sample pushed.
@@ -222,41 +283,28 @@ impl Decoding {
         let mut audio = std::mem::take(&mut self.utterance.audio);
         audio.clear();
         audio.shrink_to(4 * 16_000);
-        self.shaper.restart();
+        self.features.finish();
         self.utterance = Utterance { audio, covers: self.utterance.covers, ..Utterance::default() };
     }
 
     /// Begins the utterance's decoding anew when the channel's mean is to be measured because `new` samples of speech are
-    /// not in it, when the band has become known, and when the last pass was ended. `closed` when no audio will follow.
-    fn refresh(&mut self, new: usize, closed: bool) -> Result<(), String> {
+    /// not in it, when the band has become known, and when the last pass was ended.
+    fn refresh(&mut self, new: usize) -> Result<(), String> {
+        let changed = self.features.take(self.meter.band(), &self.utterance.audio)?;
         let utterance = &mut self.utterance;
         let unmeasured = utterance.speech - utterance.measured;
-        let band = match self.meter.band() {
-            Band::Unknown => utterance.band,
-            known => known,
-        };
         let stale = self.known < SETTLED && unmeasured >= new;
-        if utterance.pass == Pass::Open && !stale && band == utterance.band {
+        if utterance.pass == Pass::Open && !stale && !changed {
             return Ok(());
         }
         self.decoder.end();
-        utterance.band = band;
         utterance.fed = 0;
         if stale {
             utterance.measured = utterance.speech;
             self.known = (self.known + unmeasured).min(SETTLED);
-            let ready = self.shaper.ready(band, &utterance.audio, closed);
-            self.decoder.select(SILENCE)?;
-            for _ in 0..MEASURES {
-                self.decoder.start()?;
-                for at in (0..ready).step_by(STEP) {
-                    self.shaper.copy(band, &utterance.audio, at, (at + STEP).min(ready), &mut self.shaped);
-                    self.decoder.process(&self.shaped)?;
-                }
-                self.decoder.end();
-            }
         }
-        if let Some(id) = self.grammars.back() {
+        self.features.measure();
+        if let Some((id, _)) = self.grammars.back() {
             self.decoder.select(&name(*id))?;
         }
         self.decoder.start()?;
@@ -264,15 +312,16 @@ impl Decoding {
         Ok(())
     }
 
-    /// Decodes the next step of what is there; true when there is more of it.
-    fn feed(&mut self, closed: bool) -> Result<bool, String> {
-        let Utterance { audio, fed, band, .. } = &mut self.utterance;
-        let ready = self.shaper.ready(*band, audio, closed);
-        let end = (*fed + STEP).min(ready);
-        self.shaper.copy(*band, audio, *fed, end, &mut self.shaped);
-        *fed = (*fed).max(end);
-        self.decoder.process(&self.shaped)?;
-        Ok(end < ready)
+    /// Decodes the next frames of what is there; true when there are more.
+    fn feed(&mut self, frames: usize) -> Result<bool, String> {
+        let (from, all) = (self.utterance.fed, self.features.len());
+        let end = (from + frames).min(all);
+        self.utterance.fed = end;
+        if end > from {
+            self.features.copy(from, end, &mut self.frames);
+            self.decoder.process(&mut self.frames)?;
+        }
+        Ok(end < all)
     }
 
     /// The utterance has become too long to be decoded as one: what was understood is kept, the audio is not.
@@ -288,8 +337,8 @@ impl Decoding {
         Ok(())
     }
 
-    fn join(&self, path: &[Segment]) -> Understood {
-        let now = understand(path);
+    /// What was understood now, after what the earlier stretches said.
+    fn join(&self, now: Understood) -> Understood {
         let earlier = &self.utterance.earlier;
         match (earlier.text.is_empty(), now.text.is_empty()) {
             (true, _) => now,
@@ -301,6 +350,10 @@ impl Decoding {
             },
         }
     }
+}
+
+fn name_alone(id: u64) -> String {
+    format!("a{id}")
 }
 
 fn name(id: u64) -> String {

@@ -40,18 +40,26 @@ functions! {
     base.err_set_logfp: fn(*mut libc::FILE);
     base.cmd_ln_parse_r: fn(Raw, Raw, i32, *mut *mut c_char, i32) -> Raw;
     base.cmd_ln_free_r: fn(Raw) -> c_int;
+    base.cmd_ln_set_float_r: fn(Raw, *const c_char, f64);
+    base.fe_init_auto_r: fn(Raw) -> Raw;
+    base.fe_free: fn(Raw) -> c_int;
+    base.fe_get_output_size: fn(Raw) -> c_int;
+    base.fe_start_stream: fn(Raw);
+    base.fe_start_utt: fn(Raw) -> c_int;
+    base.fe_process_frames: fn(Raw, *mut *const i16, *mut usize, *mut *mut f32, *mut i32, *mut i32) -> c_int;
     base.fsg_model_read: fn(*mut libc::FILE, Raw, f32) -> Raw;
     base.fsg_model_free: fn(Raw) -> c_int;
     sphinx.ps_args: fn() -> Raw;
     sphinx.ps_init: fn(Raw) -> Raw;
     sphinx.ps_free: fn(Raw) -> c_int;
+    sphinx.ps_get_config: fn(Raw) -> Raw;
     sphinx.ps_get_logmath: fn(Raw) -> Raw;
     sphinx.ps_add_word: fn(Raw, *const c_char, *const c_char, c_int) -> c_int;
     sphinx.ps_set_fsg: fn(Raw, *const c_char, Raw) -> c_int;
     sphinx.ps_set_search: fn(Raw, *const c_char) -> c_int;
     sphinx.ps_unset_search: fn(Raw, *const c_char) -> c_int;
     sphinx.ps_start_utt: fn(Raw) -> c_int;
-    sphinx.ps_process_raw: fn(Raw, *const i16, usize, c_int, c_int) -> c_int;
+    sphinx.ps_process_cep: fn(Raw, *mut *mut f32, c_int, c_int, c_int) -> c_int;
     sphinx.ps_end_utt: fn(Raw) -> c_int;
     sphinx.ps_seg_iter: fn(Raw) -> Raw;
     sphinx.ps_seg_next: fn(Raw) -> Raw;
@@ -105,6 +113,8 @@ pub(super) struct Segment {
     pub last: i32,
     /// Acoustic score: the sum over its frames of the distance to each frame's best sound; 0 is perfect, else negative.
     pub acoustic: i32,
+    /// What the grammar makes of it: a penalty for silence and for phones of unknown speech.
+    pub language: i32,
 }
 
 impl Segment {
@@ -125,6 +135,105 @@ pub(super) struct Decoder {
 // everywhere keeps two threads from using one at the same time.
 unsafe impl Send for Decoder {}
 
+/// Parses options such as `("-hmm", "/usr/share/…")`; the reference is the caller's to give back.
+fn configuration(api: &Api, options: &[(&str, &str)]) -> Result<NonNull<c_void>, String> {
+    let words = std::iter::once("tipring").chain(options.iter().flat_map(|(key, value)| [*key, *value]));
+    let owned = words.map(c_string).collect::<Result<Vec<_>, _>>()?;
+    let mut argv: Vec<*mut c_char> = owned.iter().map(|word| word.as_ptr().cast_mut()).collect();
+    let argc = i32::try_from(argv.len()).map_err(|_| "too many options".to_owned())?;
+    // SAFETY: argv holds argc valid strings that outlive the call; the parser copies what it keeps and writes to none.
+    // The definitions come from the library itself.
+    let config =
+        unsafe { (api.call.cmd_ln_parse_r)(ptr::null_mut(), (api.call.ps_args)(), argc, argv.as_mut_ptr(), 1) };
+    NonNull::new(config).ok_or_else(|| "the decoder refused its options".to_owned())
+}
+
+/// Cepstra of one frame.
+pub(super) const CEPSTRA: usize = 13;
+/// What a frame of 10 ms sounds like: the cepstrum of its spectrum in mel bands, loudness first.
+pub(super) type Cepstrum = [f32; CEPSTRA];
+
+/// The library's front end: samples in, cepstra out. Freed on drop.
+pub(super) struct Frontend {
+    api: &'static Api,
+    raw: NonNull<c_void>,
+    rows: Vec<Cepstrum>,
+}
+
+// SAFETY: a front end has no thread affinity and shares nothing mutable with others (its configuration is only read);
+// `&mut self` everywhere keeps two threads from using one at the same time.
+unsafe impl Send for Frontend {}
+
+impl Frontend {
+    /// Frames that the front end may hold back and give at once: it waits to be sure that speech begins.
+    const HELD: usize = 64;
+    /// Samples between two frames at the model's rate.
+    const SHIFT: usize = 160;
+
+    /// A front end with the same options as its decoder.
+    pub fn new(options: &[(&str, &str)]) -> Result<Self, String> {
+        let api = api()?;
+        let config = configuration(api, options)?;
+        // SAFETY: config is a live configuration; the front end takes its own reference, so that ours is given back.
+        let raw = unsafe {
+            let raw = (api.call.fe_init_auto_r)(config.as_ptr());
+            (api.call.cmd_ln_free_r)(config.as_ptr());
+            raw
+        };
+        let raw = NonNull::new(raw).ok_or("the acoustic model's features cannot be made")?;
+        let mut new = Self { api, raw, rows: Vec::new() };
+        // SAFETY: the front end is live.
+        let size = unsafe { (api.call.fe_get_output_size)(new.raw.as_ptr()) };
+        if usize::try_from(size) != Ok(CEPSTRA) {
+            return Err(format!("the acoustic model takes {size} cepstra a frame and not {CEPSTRA}"));
+        }
+        new.restart();
+        Ok(new)
+    }
+
+    /// Begins an utterance: forgets the samples and the noise of the one before.
+    pub fn restart(&mut self) {
+        // SAFETY: the front end is live.
+        unsafe {
+            (self.api.call.fe_start_stream)(self.raw.as_ptr());
+            (self.api.call.fe_start_utt)(self.raw.as_ptr());
+        }
+    }
+
+    /// Takes in samples at the model's rate and appends the frames that they complete.
+    pub fn process(&mut self, samples: &[i16], out: &mut Vec<Cepstrum>) -> Result<(), String> {
+        let (mut at, mut left) = (samples.as_ptr(), samples.len());
+        while left > 0 {
+            let before = left;
+            self.rows.resize(left / Self::SHIFT + Self::HELD, [0.0; CEPSTRA]);
+            let mut rows: Vec<*mut f32> = self.rows.iter_mut().map(|row| row.as_mut_ptr()).collect();
+            let mut frames = i32::try_from(rows.len()).map_err(|_| "too many samples".to_owned())?;
+            let mut first = 0;
+            // SAFETY: the front end is live; `at` and `left` describe what is left of a live slice, and the library moves
+            // both together; `rows` holds `frames` pointers to as many rows of CEPSTRA floats, its output size.
+            let done = unsafe {
+                let (rows, raw) = (rows.as_mut_ptr(), self.raw.as_ptr());
+                (self.api.call.fe_process_frames)(raw, &mut at, &mut left, rows, &mut frames, &mut first)
+            };
+            if done < 0 {
+                return Err("the front end failed on audio".to_owned());
+            }
+            out.extend(self.rows.iter().take(usize::try_from(frames).unwrap_or(0)));
+            if frames == 0 && left == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Frontend {
+    fn drop(&mut self) {
+        // SAFETY: the front end is live, ours is the only reference, and it is not used again.
+        unsafe { (self.api.call.fe_free)(self.raw.as_ptr()) };
+    }
+}
+
 fn c_string(text: &str) -> Result<CString, String> {
     CString::new(text).map_err(|_| format!("{text:?} contains a zero byte"))
 }
@@ -133,15 +242,7 @@ impl Decoder {
     /// A decoder without words or grammars, from options such as `("-hmm", "/usr/share/…")`.
     pub fn new(options: &[(&str, &str)]) -> Result<Self, String> {
         let api = api()?;
-        let words = std::iter::once("tipring").chain(options.iter().flat_map(|(key, value)| [*key, *value]));
-        let owned = words.map(c_string).collect::<Result<Vec<_>, _>>()?;
-        let mut argv: Vec<*mut c_char> = owned.iter().map(|word| word.as_ptr().cast_mut()).collect();
-        let argc = i32::try_from(argv.len()).map_err(|_| "too many options".to_owned())?;
-        // SAFETY: argv holds argc valid strings that outlive the call; the parser copies what it keeps and writes to none.
-        // The definitions come from the library itself.
-        let config =
-            unsafe { (api.call.cmd_ln_parse_r)(ptr::null_mut(), (api.call.ps_args)(), argc, argv.as_mut_ptr(), 1) };
-        let config = NonNull::new(config).ok_or("the decoder refused its options")?;
+        let config = configuration(api, options)?;
         // SAFETY: config is a live configuration; ps_init takes its own reference, so that ours is given back either way.
         let raw = unsafe {
             let raw = (api.call.ps_init)(config.as_ptr());
@@ -158,6 +259,22 @@ impl Decoder {
         // SAFETY: the decoder is live and both strings are valid; they are copied.
         let id = unsafe { (self.api.call.ps_add_word)(self.raw.as_ptr(), c_word.as_ptr(), c_phones.as_ptr(), 0) };
         if id < 0 { Err(format!("the acoustic model cannot say '{word}' as '{phones}'")) } else { Ok(()) }
+    }
+
+    /// How improbable, against the best, a path may become before it is given up; for grammars that are set after this.
+    pub fn set_beams(&mut self, beams: &[(&str, f64)]) -> Result<(), String> {
+        for (name, beam) in beams {
+            let name = c_string(name)?;
+            // SAFETY: the decoder is live and so is its configuration, which it lends; the name is one of its floats.
+            unsafe {
+                (self.api.call.cmd_ln_set_float_r)(
+                    (self.api.call.ps_get_config)(self.raw.as_ptr()),
+                    name.as_ptr(),
+                    *beam,
+                )
+            };
+        }
+        Ok(())
     }
 
     /// Compiles a finite-state grammar in Sphinx's text format under `name`. All its words must have been added.
@@ -214,15 +331,17 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decodes some samples at the model's rate, inside an utterance.
-    pub fn process(&mut self, samples: &[i16]) -> Result<(), String> {
+    /// Decodes some frames, with the channel's mean taken out, inside an utterance.
+    pub fn process(&mut self, frames: &mut [Cepstrum]) -> Result<(), String> {
         if !self.speaking {
             return Err("no utterance was begun".to_owned());
         }
-        // SAFETY: the decoder is live and inside an utterance; pointer and length are those of a slice that is only read.
-        let frames =
-            unsafe { (self.api.call.ps_process_raw)(self.raw.as_ptr(), samples.as_ptr(), samples.len(), 0, 0) };
-        if frames < 0 { Err("the decoder failed on audio".to_owned()) } else { Ok(()) }
+        let mut rows: Vec<*mut f32> = frames.iter_mut().map(|row| row.as_mut_ptr()).collect();
+        let count = c_int::try_from(rows.len()).map_err(|_| "too many frames".to_owned())?;
+        // SAFETY: the decoder is live and inside an utterance; `rows` holds `count` pointers to rows of CEPSTRA floats, the
+        // size that its configuration names, and they are copied.
+        let done = unsafe { (self.api.call.ps_process_cep)(self.raw.as_ptr(), rows.as_mut_ptr(), count, 0, 0) };
+        if done < 0 { Err("the decoder failed on audio".to_owned()) } else { Ok(()) }
     }
 
     /// Ends the utterance, if one was begun; its best path can still be read.
@@ -247,7 +366,7 @@ impl Decoder {
                 (self.api.call.ps_seg_prob)(at, &mut acoustic, &mut language, &mut backoff);
                 if !word.is_null() {
                     let word = CStr::from_ptr(word).to_string_lossy().into_owned();
-                    segments.push(Segment { word, first, last, acoustic });
+                    segments.push(Segment { word, first, last, acoustic, language });
                 }
                 at = (self.api.call.ps_seg_next)(at);
             }

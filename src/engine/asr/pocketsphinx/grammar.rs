@@ -10,6 +10,10 @@
 //! phone costs a penalty, so that a phrase that was said is cheaper than an imitation of it, and other speech is cheaper to
 //! imitate than to force into a phrase. A loop over some seventy common words instead was measured: it doubled the time to
 //! decode and lost a fifth of the phrases to look-alikes made of short words.
+//!
+//! Unknown speech also swallows phrases that were said with an accent, slowly, or over a bad line. So what this grammar is
+//! not sure of is heard once more with one that knows the phrases alone. The best of them always comes out; how much worse it
+//! fits than the first answer says whether it was said (`confidence`).
 
 use super::dictionary::{Dictionary, Pronunciations};
 use crate::speech::{AnswerKind, Expectation};
@@ -29,6 +33,11 @@ const MAX_WORDS: usize = 24;
 
 /// Phones that stand for unknown speech: one of each broad class is enough to imitate, and costs a tenth of all 39.
 const UNKNOWN: &[&str] = &["AA", "IY", "UW", "ER", "S", "T", "K", "N", "L", "F"];
+/// All sounds of English. Together they fit any speech better than words do; what they fit is the measure for a phrase.
+const SOUNDS: [&str; 39] = [
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
+    "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
+];
 /// Marks a word of the grammar that is a phone of unknown speech.
 const UNKNOWN_MARK: char = '_';
 
@@ -36,10 +45,26 @@ const UNKNOWN_MARK: char = '_';
 const DIGITS: &[&str] =
     &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"];
 
+/// The grammar's words for all sounds, with their phones.
+pub(super) fn sounds() -> impl Iterator<Item = (String, &'static str)> {
+    SOUNDS.iter().map(|phone| (format!("{UNKNOWN_MARK}{phone}"), *phone))
+}
+
+/// A grammar of sounds in any order.
+pub(super) fn sounds_text() -> String {
+    let mut graph = Graph::default();
+    sounds().for_each(|(word, _)| graph.arc(BEFORE, BEFORE, PHONE, &word));
+    graph.arc(BEFORE, END, 1.0, "");
+    graph.text()
+}
+
 /// A grammar ready for a decoder.
 pub(super) struct Grammar {
     /// Sphinx's finite-state grammar text.
     pub text: String,
+    /// The same without unknown speech: one of the phrases and nothing else. None where nothing is expected, and where
+    /// numbers are, of which there are too many.
+    pub alone: Option<String>,
     /// All words that it uses, with their pronunciations.
     pub words: BTreeMap<String, Pronunciations>,
     /// Words of the expectation that cannot be heard, in order.
@@ -118,7 +143,14 @@ impl Grammar {
             graph.arc(hub, END, 1.0, "");
         }
         words.extend(UNKNOWN.iter().map(|phone| (format!("{UNKNOWN_MARK}{phone}"), vec![(*phone).to_owned()])));
-        Self { text: graph.text(), words, missing }
+        let alone = (!number && !phrases.is_empty()).then(|| {
+            let mut graph = Graph::default();
+            graph.arc(BEFORE, PHRASE, 1.0, "");
+            graph.arc(AFTER, END, 1.0, "");
+            phrases.iter().for_each(|phrase| graph.phrase(phrase));
+            graph.text()
+        });
+        Self { text: graph.text(), alone, words, missing }
     }
 }
 
@@ -203,6 +235,16 @@ mod tests {
         assert!(grammar.text.contains("NUM_STATES 6\n"));
         assert_eq!(grammar.words["no"], ["N OW", "N AO"]);
         assert!(grammar.missing.is_empty());
+    }
+
+    #[test]
+    fn the_phrases_alone_leave_no_room_for_anything_else() {
+        let grammar = Grammar::compile(&expectation(AnswerKind::Choice, &["call me", "no"]), &dictionary());
+        let alone = grammar.alone.unwrap();
+        assert!(alone.contains("TRANSITION 3 1 1 no\n") && alone.contains("TRANSITION 1 2 1 \n"), "{alone}");
+        assert!(!alone.contains('_') && !alone.contains("TRANSITION 1 3"), "{alone}");
+        assert!(Grammar::compile(&expectation(AnswerKind::Number, &["no"]), &dictionary()).alone.is_none());
+        assert!(Grammar::compile(&Expectation::default(), &dictionary()).alone.is_none());
     }
 
     #[test]

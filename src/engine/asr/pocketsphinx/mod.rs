@@ -7,6 +7,7 @@ mod band;
 mod confidence;
 mod decode;
 mod dictionary;
+mod features;
 #[allow(unsafe_code)]
 mod ffi;
 mod grammar;
@@ -28,8 +29,34 @@ const NAME: &str = "pocketsphinx";
 const PACKAGES: &str = "apt-get install libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us";
 /// The weights of the band extension, with their card in `audio-models/band-extension/`.
 const EXTENSION: &[u8] = include_bytes!("../../../../audio-models/band-extension/telephone.band");
+/// The file that says how an acoustic model's features are made.
+const FEATURES: &str = "feat.params";
 /// The files that an acoustic model cannot do without: the library ends the process over some of them.
-const MODEL_FILES: [&str; 5] = ["feat.params", "mdef", "means", "variances", "transition_matrices"];
+const MODEL_FILES: [&str; 5] = [FEATURES, "mdef", "means", "variances", "transition_matrices"];
+
+/// What a model's `feat.params` may say that decoder and front end take over; it also holds notes for training, and how the
+/// channel's mean is taken out.
+const FEATURE_KEYS: [&str; 19] = [
+    "-lowerf",
+    "-upperf",
+    "-nfilt",
+    "-nfft",
+    "-ncep",
+    "-wlen",
+    "-frate",
+    "-alpha",
+    "-transform",
+    "-lifter",
+    "-round_filters",
+    "-unit_area",
+    "-remove_dc",
+    "-remove_noise",
+    "-remove_silence",
+    "-feat",
+    "-svspec",
+    "-agc",
+    "-varnorm",
+];
 
 /// Settings of the engine: `[engine.pocketsphinx]`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -77,6 +104,8 @@ pub struct PocketSphinx {
 /// What all decoders share.
 struct Model {
     directory: String,
+    /// How the acoustic model's features are made: options of the library.
+    features: Vec<(String, String)>,
     dictionary: Dictionary,
     cache: Mutex<Cache>,
     max_grammars: usize,
@@ -110,8 +139,12 @@ impl PocketSphinx {
         };
         let dictionary = Dictionary::read(&config.dictionary)
             .map_err(|e| unavailable(format!("{e}; set engine.pocketsphinx.dictionary or: {PACKAGES}")))?;
+        let path = config.model.join(FEATURES);
+        let features =
+            std::fs::read_to_string(&path).map_err(|e| unavailable(format!("cannot read {}: {e}", path.display())))?;
         let model = Model {
             directory,
+            features: feature_options(&features),
             dictionary,
             cache: Mutex::default(),
             max_grammars: config.grammars.max(1),
@@ -179,21 +212,27 @@ impl Model {
         (id, grammar)
     }
 
-    fn options(&self) -> Vec<(&'static str, String)> {
-        let option = |key, value: &str| (key, value.to_owned());
-        vec![
-            option("-hmm", &self.directory),
+    fn options(&self) -> Vec<(&str, &str)> {
+        let mut options = vec![
+            ("-hmm", self.directory.as_str()),
             // Words are added as grammars need them: the whole dictionary would take 22 MB per call.
-            option("-dict", "/dev/null"),
-            option("-bestpath", "no"),
-            // Wider than the defaults: a grammar is small, and an accent is far from the model.
-            option("-beam", "1e-80"),
-            option("-pbeam", "1e-80"),
-            option("-wbeam", "1e-60"),
-            option("-lpbeam", "1e-60"),
-            option("-lponlybeam", "1e-60"),
-        ]
+            ("-dict", "/dev/null"),
+            ("-bestpath", "no"),
+            // What the model says of its features overrules what is said here, unless it is said from here: the channel's
+            // mean is taken out in `features`.
+            ("-featparams", "/dev/null"),
+            ("-cmn", "none"),
+        ];
+        options.extend(self.features.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        options
     }
+}
+
+/// How the model's features are made, from the text of its `feat.params`.
+fn feature_options(text: &str) -> Vec<(String, String)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let pairs = words.as_chunks::<2>().0.iter();
+    pairs.filter(|[key, _]| FEATURE_KEYS.contains(key)).map(|[key, value]| ((*key).into(), (*value).into())).collect()
 }
 
 /// The weights of the band extension.
@@ -248,10 +287,19 @@ mod tests {
     }
 
     #[test]
+    fn of_the_models_features_what_is_known_is_taken_over() {
+        let options =
+            feature_options("-lowerf 130\n-upperf 6800\n-model ptm\n-cmn batch\n-cmninit 41,-5\n-feat 1s_c_d_dd\n-agc");
+        let options: Vec<_> = options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(options, [("-lowerf", "130"), ("-upperf", "6800"), ("-feat", "1s_c_d_dd")]);
+    }
+
+    #[test]
     fn grammars_are_compiled_once_and_bounded() {
         let dictionary = Dictionary::from_text("yes Y EH S\n");
         let model = Model {
             directory: String::new(),
+            features: Vec::new(),
             dictionary,
             cache: Mutex::default(),
             max_grammars: 2,

@@ -1,0 +1,208 @@
+//! An utterance's cepstra, and the mean of its channel.
+//!
+//! A line and a voice colour all that is said over it, and the acoustic model hears the difference from what it was trained
+//! on unless the channel's mean is taken out. How well that mean is known decides how well it hears: a first word is too
+//! short to know it by, and takes its own sound for the channel's. So the mean begins with one that is typical of the band and
+//! moves towards what this call brings. Loudness alone is taken from the call at once: it differs from line to line, and a
+//! word says it. Only frames of speech count: a pause says nothing about the voice.
+
+use super::Model;
+use super::band::{Band, NarrowBand, Shaper};
+use super::ffi::{CEPSTRA, Cepstrum, Frontend};
+
+/// Frames of speech as which the typical mean counts.
+const TYPICAL: f32 = 60.0;
+/// A frame whose loudness is this far below that of the utterance's loud frames is no speech.
+const SOFT: f32 = 25.0;
+/// Frames as which the call's earlier utterances count at most: five seconds.
+const MEMORY: f32 = 500.0;
+/// Samples given to the front end at a time.
+const PIECE: usize = 1600;
+
+/// What is typical of a band: means of the cepstra of speech. From the tuning half of the sets in `docs/engines.md`
+/// (50 people, each utterance counted once).
+const WIDE: Cepstrum = [61.3, 5.1, 6.2, 5.1, -9.0, -3.7, -4.4, -2.9, -5.1, 1.1, 2.2, 2.7, 3.4];
+const FOLDED: Cepstrum = [59.9, 13.1, -3.6, 11.7, -8.1, -12.5, 9.2, -17.4, 6.0, -3.7, 0.8, 8.3, -2.9];
+const LEARNED: Cepstrum = [61.8, 6.2, 3.7, 7.9, -11.0, -3.4, -2.7, -7.0, 1.2, -5.6, 8.0, -1.2, 5.7];
+const PLAIN: Cepstrum = [54.2, 31.8, -30.6, 42.4, -37.5, 10.8, -4.6, -14.1, 11.9, -15.6, 14.8, -4.1, 5.2];
+/// By how much the mean of speech differs from that of whole utterances, with their pauses, which the acoustic model was
+/// trained to have taken out.
+const PAUSES: Cepstrum = [10.6, 2.7, 1.3, 1.9, -3.1, -1.8, -1.5, -1.0, -0.7, 1.1, 1.1, 1.2, 1.2];
+
+/// A sum over frames of speech.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    frames: f32,
+    cepstra: Cepstrum,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.cepstra.iter_mut().zip(other.cepstra).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// Makes it count as at most `frames`.
+    fn limit(&mut self, frames: f32) {
+        if self.frames > frames {
+            let share = frames / self.frames;
+            self.frames = frames;
+            self.cepstra.iter_mut().for_each(|sum| *sum *= share);
+        }
+    }
+}
+
+/// The cepstra of the utterance that is heard, and what is known of the channel.
+pub(super) struct Features {
+    frontend: Frontend,
+    shaper: Shaper,
+    how: NarrowBand,
+    band: Band,
+    /// Samples of the utterance that the front end took in.
+    taken: usize,
+    cepstra: Vec<Cepstrum>,
+    /// Speech of the call's earlier utterances in this band.
+    earlier: Sum,
+    mean: Cepstrum,
+    shaped: Vec<i16>,
+}
+
+impl Features {
+    pub fn new(model: &Model, options: &[(&str, &str)]) -> Result<Self, String> {
+        Ok(Self {
+            frontend: Frontend::new(options)?,
+            shaper: Shaper::new(model.narrow_band, std::sync::Arc::clone(&model.extension)),
+            how: model.narrow_band,
+            band: Band::Unknown,
+            taken: 0,
+            cepstra: Vec::new(),
+            earlier: Sum::default(),
+            mean: [0.0; CEPSTRA],
+            shaped: Vec::new(),
+        })
+    }
+
+    /// Makes the cepstra of all of `audio`, an utterance of this band, that can be had; what was made is kept. The learned
+    /// extension lags 42 ms behind, which an utterance that ends with a pause does not miss.
+    /// True when all was made anew because the band has become known, or another.
+    pub fn take(&mut self, band: Band, audio: &[i16]) -> Result<bool, String> {
+        let changed = band != Band::Unknown && band != self.band;
+        if changed {
+            // What was learned of the channel through another filter is of no use.
+            self.restart();
+            self.earlier = Sum::default();
+            self.band = band;
+        }
+        let ready = self.shaper.ready(self.band, audio);
+        while self.taken < ready {
+            let end = (self.taken + PIECE).min(ready);
+            self.shaper.copy(self.band, audio, self.taken, end, &mut self.shaped);
+            self.frontend.process(&self.shaped, &mut self.cepstra)?;
+            self.taken = end;
+        }
+        Ok(changed)
+    }
+
+    /// Measures the channel on the utterance as far as it was taken.
+    pub fn measure(&mut self) {
+        let mut sum = speech(&self.cepstra);
+        sum.add(&self.earlier);
+        let typical = match (self.band, self.how) {
+            (Band::Narrow, NarrowBand::Learned) => &LEARNED,
+            (Band::Narrow, NarrowBand::Folded) => &FOLDED,
+            (Band::Narrow, NarrowBand::Plain) => &PLAIN,
+            (Band::Wide | Band::Unknown, _) => &WIDE,
+        };
+        self.mean = mean(&sum, typical);
+    }
+
+    /// How many frames there are.
+    pub fn len(&self) -> usize {
+        self.cepstra.len()
+    }
+
+    /// The frames `from..to` with the channel's mean taken out.
+    pub fn copy(&self, from: usize, to: usize, out: &mut Vec<Cepstrum>) {
+        let clean = |frame: &Cepstrum| std::array::from_fn(|index| frame[index] - self.mean[index]);
+        out.clear();
+        out.extend(self.cepstra.get(from..to).unwrap_or_default().iter().map(clean));
+    }
+
+    /// The utterance's beginning was dropped.
+    pub fn restart(&mut self) {
+        self.shaper.restart();
+        self.frontend.restart();
+        self.cepstra.clear();
+        self.taken = 0;
+    }
+
+    /// The utterance is over: what it said about the channel is kept.
+    pub fn finish(&mut self) {
+        let speech = speech(&self.cepstra);
+        self.earlier.add(&speech);
+        self.earlier.limit(MEMORY);
+        self.restart();
+    }
+}
+
+/// The frames of speech.
+fn speech(cepstra: &[Cepstrum]) -> Sum {
+    // Below zero there is no sound at all.
+    let mut loudness: Vec<f32> = cepstra.iter().map(|frame| frame[0]).filter(|loud| *loud >= 0.0).collect();
+    loudness.sort_by(f32::total_cmp);
+    let mut sum = Sum::default();
+    let Some(loud) = loudness.get(loudness.len() * 19 / 20) else { return sum };
+    for frame in cepstra.iter().filter(|frame| frame[0] >= 0.0 && frame[0] > loud - SOFT) {
+        sum.add(&Sum { frames: 1.0, cepstra: *frame });
+    }
+    sum
+}
+
+/// The mean to take out: of what was heard and of what is typical, but for loudness, of which nothing is.
+fn mean(heard: &Sum, typical: &Cepstrum) -> Cepstrum {
+    std::array::from_fn(|index| {
+        let weight = if index == 0 { 0.0 } else { TYPICAL };
+        let frames = heard.frames + weight;
+        let mean =
+            if frames > 0.0 { (heard.cepstra[index] + weight * typical[index]) / frames } else { typical[index] };
+        mean - PAUSES[index]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(loudness: f32, other: f32, count: usize) -> Vec<Cepstrum> {
+        let frame = std::array::from_fn(|index| if index == 0 { loudness } else { other });
+        vec![frame; count]
+    }
+
+    #[test]
+    fn pauses_and_silence_are_no_speech() {
+        let all = [frames(-46.0, 0.0, 50), frames(60.0, 4.0, 30), frames(20.0, -9.0, 40)].concat();
+        let sum = speech(&all);
+        assert_eq!((sum.frames, sum.cepstra[0], sum.cepstra[5]), (30.0, 1800.0, 120.0));
+        assert_eq!(speech(&frames(-46.0, 0.0, 9)).frames, 0.0);
+    }
+
+    #[test]
+    fn a_word_moves_the_mean_a_little_and_a_call_all_the_way() {
+        let near = |a: f32, b: f32| (a - b).abs() < 0.5;
+        let after = |count| mean(&speech(&frames(40.0, 30.0, count)), &WIDE);
+        let (none, word, call) = (mean(&Sum::default(), &WIDE), after(20), after(3000));
+        assert!(near(none[0], WIDE[0] - PAUSES[0]) && near(none[3], WIDE[3] - PAUSES[3]), "{none:?}");
+        assert!(near(word[0], 40.0 - PAUSES[0]), "loudness is the call's own at once: {word:?}");
+        assert!(near(word[3], WIDE[3] + (30.0 - WIDE[3]) / 4.0 - PAUSES[3]), "{word:?}");
+        assert!(near(call[3], 30.0 - PAUSES[3]), "{call:?}");
+    }
+
+    #[test]
+    fn what_was_heard_long_ago_counts_less() {
+        let mut sum = speech(&frames(50.0, 2.0, 1000));
+        sum.limit(MEMORY);
+        assert_eq!((sum.frames, sum.cepstra[1]), (MEMORY, 2.0 * MEMORY));
+        sum.limit(2.0 * MEMORY);
+        assert_eq!(sum.frames, MEMORY);
+    }
+}
