@@ -40,11 +40,12 @@ fn default_lines(flow: &str, language: &str) -> Vec<Line> {
         return [
             "我没兴趣",
             "那你说说",
+            "好吧",
+            "网购多",
+            "三千左右",
             "你们是不是骗子",
             "好的",
-            "网购",
-            "三千左右",
-            "返现",
+            "有两张",
             "太贵了",
             "有道理",
             "怎么办理",
@@ -58,6 +59,7 @@ fn default_lines(flow: &str, language: &str) -> Vec<Line> {
         return vec![
             say("i am not interested"),
             say("yes okay"),
+            say("yes of course"),
             say("mostly [280] groceries"),
             say("about a thousand a month"),
             say("is this a scam"),
@@ -67,7 +69,7 @@ fn default_lines(flow: &str, language: &str) -> Vec<Line> {
             say("yes that makes sense"),
             say("how do i apply"),
             say("yes please"),
-            say("yes"),
+            say("this number is fine"),
             say("no thank you"),
         ];
     }

@@ -56,6 +56,16 @@ const INTERRUPT: u8 = 4;
 /// Endings of a Chinese question.
 const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "为什么"];
 
+/// How sure a reading of this action must be to count, where others must be `usual`. To end a call for something that was not
+/// said loses it, so what ends calls must be plainer; never to be called again is heeded sooner, because not to heed it is worse.
+fn sure_enough(action: Action, usual: f32) -> f32 {
+    match action {
+        Action::DoNotCall => usual.min(0.4),
+        Action::WrongPerson | Action::Minor | Action::Distress | Action::Abuse | Action::Complaint => usual.max(0.85),
+        _ => usual,
+    }
+}
+
 impl Dialogue {
     /// What the classifier says, where there is one.
     pub(super) fn reading(&self, text: &str) -> Option<Reading> {
@@ -71,7 +81,8 @@ impl Dialogue {
     pub(super) fn meaning(&self, text: &str, heard: &[String], reading: Option<&Reading>) -> Option<Meaning> {
         let flow = &*self.flow;
         let selling = self.at().is_some_and(|state| state.selling);
-        let sure = reading.filter(|reading| reading.in_scope && reading.confidence >= flow.selling.min_intent);
+        let least = |action| sure_enough(action, flow.selling.min_intent);
+        let sure = reading.filter(|reading| reading.in_scope && reading.confidence >= least(reading.action));
         let found = among(&self.candidates(flow, selling), heard);
         let by_phrase = found.as_ref().filter(|(_, found)| found.fixed > 0);
         let by_reading = sure.and_then(|reading| self.move_for(flow, selling, reading.action));
