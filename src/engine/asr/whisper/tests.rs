@@ -145,9 +145,12 @@ fn partial_results_grow_and_what_is_settled_stays() {
     let whisper = Whisper::open(&Config { partial_ms: 200, prompt: false, ..place.config() }).unwrap();
     let mut stream = open(&whisper);
     let mut at = 0;
-    for n in 1..=8 {
+    // The machine may be slow: audio waits until it has been looked at, and a look that was skipped is made up for.
+    for n in 1..=24 {
+        if whisper.stats().partials >= 8 {
+            break;
+        }
         push(&mut *stream, &mut at, 500, 9_000);
-        // The machine may be slow: audio waits until it has been looked at.
         wait_for("a partial decode", || whisper.stats().partials + whisper.stats().skipped >= n);
         wait_for("an idle decoder", || lock(&whisper.engine.idle).len() == 1);
     }
