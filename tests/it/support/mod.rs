@@ -3,5 +3,6 @@
 pub mod deepgram;
 pub mod peer;
 pub mod realtime;
+pub mod sales;
 pub mod wake;
 pub mod wire;
