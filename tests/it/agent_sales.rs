@@ -1,4 +1,4 @@
-//! Sales flows: disclosure, discovery, offers, digressions, the end, and what the check finds missing.
+//! Sales flows: disclosure, discovery, objections, offers, digressions, the end, and what the check finds missing.
 
 use crate::agent_session::{Session, VAD_MS, times};
 use crate::support::sales::{FLOW, Talk, flow, parse, plan};
