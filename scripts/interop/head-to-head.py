@@ -104,8 +104,11 @@ class WebSocket:
 
     def send(self, opcode, data):
         length = len(data)
-        head = bytes([128 | opcode, length]) if length < 126 else bytes([128 | opcode, 126]) + struct.pack("!H", length)
-        if length > 65535:
+        if length < 126:
+            head = bytes([128 | opcode, length])
+        elif length < 65536:
+            head = bytes([128 | opcode, 126]) + struct.pack("!H", length)
+        else:
             head = bytes([128 | opcode, 127]) + struct.pack("!Q", length)
         self.writer.write(head + data)
 
