@@ -23,12 +23,12 @@ pub enum Endpointing {
 pub struct TurnConfig {
     /// How the end of a turn is found.
     pub endpointing: Endpointing,
-    /// What a moment of the caller's time is worth against cutting a caller off, per second: more answers sooner and cuts
-    /// off more callers. 0.1 to 2 is the useful range.
+    /// What a moment of the caller's time is worth against cutting a caller off: more answers sooner and cuts off more callers.
+    /// 0.05 to 2 is the useful range; at 0.3 one pause in ten is cut off in every language, as far as simulated callers tell.
     pub eagerness: f64,
     /// No wait is shorter: the final answer of the recogniser takes that long.
     pub shortest_wait_ms: u64,
-    /// No wait is longer.
+    /// No wait is longer. Only who plainly is not done is waited for so long.
     pub longest_wait_ms: u64,
     /// Wait after a whole expected answer to a yes-or-no question.
     pub wait_yes_no_ms: u64,
@@ -75,7 +75,8 @@ pub struct TurnConfig {
     pub no_input_ms: u64,
     /// Wait for the next key of several, unless the flow says otherwise.
     pub key_gap_ms: u64,
-    /// Silence after spoken digits that are too few until it asks again. The wait within a number comes before it.
+    /// With [`Endpointing::Fixed`], silence after spoken digits that are too few until it asks again. The wait within a number comes
+    /// before it. Else the missing digits are weighed with everything that tells whether the caller is done.
     pub digits_gap_ms: u64,
     /// Below this confidence, 0 to 1, words count as not understood, unless the flow says otherwise.
     pub min_confidence: f32,
@@ -103,7 +104,7 @@ impl Default for TurnConfig {
             endpointing: Endpointing::Adaptive,
             eagerness: 0.3,
             shortest_wait_ms: 220,
-            longest_wait_ms: 1_600,
+            longest_wait_ms: 2_000,
             wait_yes_no_ms: 400,
             wait_choice_ms: 420,
             wait_expected_ms: 480,

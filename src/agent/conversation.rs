@@ -7,7 +7,7 @@ use super::mood::Mood;
 use super::overlap::Overlap;
 use super::phase::{Decided, Phase, Talking};
 use super::sounding::Exchange;
-use super::turn::{Floor, Hearing, Lines, Voice, rest_from_clause};
+use super::turn::{Ends, Floor, Hearing, Lines, Voice, rest_from_clause};
 use super::{Action, AgentEvent, AgentPlan, Input, TurnConfig};
 use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
 use crate::record::{EndReason, Stage, TimelineEvent, TurnLatency};
@@ -64,6 +64,8 @@ pub struct Agent {
     /// Speech over the agent's voice.
     pub(super) overlap: Option<Overlap>,
     pub(super) curve: PauseCurve,
+    /// What the ends of turns are known by.
+    pub(super) ends: &'static Ends,
     /// How the caller takes the call.
     pub(super) mood: Mood,
     pub(super) exchange: Exchange,
@@ -81,12 +83,14 @@ impl Agent {
     /// An agent for one call, with all that the call brings along.
     pub fn with_plan(flow: Arc<Flow>, plan: AgentPlan, config: TurnConfig) -> Self {
         let curve = PauseCurve::of(&flow.language().0);
+        let ends = Ends::of(&flow.language().0);
         Self {
             phase: Phase::Waiting,
             dialogue: Dialogue::new(flow, plan, config.min_confidence),
             memory: Memory::default(),
             hearing: Hearing::new(curve),
             curve,
+            ends,
             lines: Lines::default(),
             out: VecDeque::new(),
             expected: None,

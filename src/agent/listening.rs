@@ -2,9 +2,9 @@
 
 use super::bounded::bounded;
 use super::conversation::Agent;
-use super::dialogue::{is_assent, is_backchannel, is_short, says_nothing};
+use super::dialogue::{is_assent, is_backchannel, is_short, says_nothing, tokens};
 use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
-use super::turn::{CallerTurn, Voice, continues, decide_at, wait_ms};
+use super::turn::{CallerTurn, Evidence, Said, Voice, Weighing, continues, decide_at};
 use super::{Action, AgentEvent};
 use crate::audio::MediaTime;
 use crate::record::{Speaker, Stage, TurnEmotion, TurnLatency, TurnRecord};
@@ -51,16 +51,42 @@ impl Agent {
         if !changed {
             return;
         }
-        self.hearing.progress = self.dialogue.progress(self.hearing.text());
+        self.weigh_words();
         if !self.hearing.text().is_empty() {
             let text = self.hearing.text().to_owned();
             self.report(AgentEvent::Hearing { text });
         }
     }
 
+    /// What the words so far tell of whether the turn is over.
+    fn weigh_words(&mut self) {
+        let text = self.hearing.text();
+        self.hearing.said = Said {
+            progress: self.dialogue.progress(text),
+            sentence: self.ends.sentence.log_odds(&tokens(text)),
+            digits_left: self.dialogue.digits_left(text),
+        };
+    }
+
+    /// What is known of the pause that the open turn is in.
+    pub(crate) fn evidence(&self) -> Evidence {
+        self.hearing.evidence(self.dialogue.kind(), self.dialogue.is_telling())
+    }
+
     /// The silence that ends the open turn now.
     fn wait_ms(&self) -> u64 {
-        wait_ms(&self.config, self.curve, &self.hearing.evidence(self.dialogue.kind()), self.dialogue.wait_ms())
+        let weighing = Weighing { config: &self.config, curve: self.curve, ends: self.ends };
+        weighing.wait_ms(&self.evidence(), self.dialogue.wait_ms())
+    }
+
+    /// The caller pauses in an open turn.
+    pub(crate) fn is_pausing(&self) -> bool {
+        matches!(self.hearing.voice(), Some(Voice::Paused { .. }))
+    }
+
+    /// The words of the open turn.
+    pub(crate) fn hears(&self) -> &str {
+        self.hearing.text()
     }
 
     pub(super) fn hearing_deadline(&self) -> Option<MediaTime> {
@@ -149,7 +175,7 @@ impl Agent {
             }
             self.expect();
         }
-        self.hearing.progress = self.dialogue.progress(self.hearing.text());
+        self.weigh_words();
     }
 
     /// Stops everything that is being said or thought about.

@@ -9,7 +9,7 @@
 
 use super::Action;
 use super::conversation::Agent;
-use super::dialogue::{is_backchannel, is_short, says_nothing};
+use super::dialogue::{is_backchannel, is_short, says_nothing, tokens};
 use super::turn::continues;
 use crate::audio::MediaTime;
 use crate::record::Stage;
@@ -23,6 +23,11 @@ const BACKCHANNEL: f32 = 0.5;
 const SURELY_BACKCHANNEL: f32 = 0.6;
 /// Below this it is plainly none, so that nothing more needs to be waited for.
 const PLAINLY_NONE: f32 = 0.2;
+/// Nearer to [`BACKCHANNEL`] than this the voice leaves it open; so much later the shortest hums are over.
+const UNSURE: f32 = 0.1;
+const UNSURE_MS: u64 = 40;
+/// How long it takes to say "mm-hm" to what is just heard.
+const TAKEN_NOTE_MS: u64 = 150;
 
 /// Speech over the agent's voice, from its onset to its pause.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -69,21 +74,27 @@ impl Agent {
 
     fn decide_overlap_at(&self, overlap: &Overlap) -> MediaTime {
         let onset = overlap.onset;
-        if self.goes_on(onset) {
+        if self.collides(onset) {
             return onset.plus_ms(self.config.duck_ms);
         }
+        let said = self.said_over(overlap);
+        let voice = overlap.cue.map(|cue| cue.backchannel);
         if overlap.spared {
-            return onset.plus_ms(self.config.surely_ms);
+            // What it said since then may tell that it is one after all; a single word may be misheard.
+            let surely = voice.is_some_and(|voice| voice >= SURELY_BACKCHANNEL);
+            let told = said == Some(false) && (!surely || tokens(self.hearing.text()).len() > 1);
+            return if told { onset.plus_ms(self.config.barge_in_ms) } else { onset.plus_ms(self.config.surely_ms) };
         }
         let plain = overlap.cue.is_some_and(|cue| {
             cue.echo < ECHO
                 && cue.backchannel < PLAINLY_NONE
                 && cue.covers >= onset.plus_ms(self.config.barge_in_ms * 3 / 4)
         });
-        if plain || self.said_over(overlap) == Some(false) {
+        if plain || said == Some(false) {
             return onset.plus_ms(self.config.duck_ms);
         }
-        onset.plus_ms(self.config.barge_in_ms)
+        let unsure = said.is_none() && voice.is_some_and(|voice| (voice - BACKCHANNEL).abs() < UNSURE);
+        onset.plus_ms(self.config.barge_in_ms + if unsure { UNSURE_MS } else { 0 })
     }
 
     /// What was said over the agent's voice so far: none without words, else whether they are mere backchannels. One short
@@ -100,6 +111,12 @@ impl Agent {
     /// The speech goes on with a turn that was decided too early.
     fn goes_on(&self, onset: MediaTime) -> bool {
         self.decided().is_some_and(|decided| continues(&self.config, onset, decided.at, decided.answer_began))
+    }
+
+    /// It goes on, and began before the caller can have taken note of the answer: nobody hums at what was not heard yet.
+    fn collides(&self, onset: MediaTime) -> bool {
+        let began = self.decided().and_then(|decided| decided.answer_began);
+        self.goes_on(onset) && began.is_none_or(|began| onset <= began.plus_ms(TAKEN_NOTE_MS))
     }
 
     /// Looks at the overlap where that is due.
@@ -121,7 +138,7 @@ impl Agent {
             self.overlap = Some(overlap);
             return true;
         }
-        if !self.goes_on(onset) && self.lines.any() {
+        if !self.collides(onset) && self.lines.any() {
             let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
             if echo {
                 self.overlap = Some(overlap);

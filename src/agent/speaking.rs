@@ -6,7 +6,7 @@ use super::dialogue::{End, Response, Sentences, Task, request};
 use super::obeying::filter;
 use super::phase::{Leaving, Phase, Question, Talking, Transferring};
 use super::turn::{Ended, NewLine};
-use super::{Action, AgentEvent};
+use super::{Action, AgentEvent, Endpointing};
 use crate::audio::MediaTime;
 use crate::record::{EndReason, Speaker, TurnLatency, TurnRecord};
 use crate::speech::{Reply, Role};
@@ -53,7 +53,12 @@ impl Agent {
             return None;
         }
         if self.dialogue.entering() {
-            let usual = if talking.keys.spoken { self.config.digits_gap_ms } else { self.config.key_gap_ms };
+            let usual = match (talking.keys.spoken, self.config.endpointing) {
+                (false, _) => self.config.key_gap_ms,
+                (true, Endpointing::Fixed) => self.config.digits_gap_ms,
+                // How many digits are missing was weighed when the turn was taken to be over.
+                (true, Endpointing::Adaptive) => 0,
+            };
             let gap_ms = self.dialogue.key_gap_ms().unwrap_or(usual);
             return Some((talking.keys.last.plus_ms(gap_ms), Due::Entry));
         }

@@ -51,6 +51,10 @@ pub struct Args {
     #[arg(long)]
     test: bool,
 
+    /// Callers who only encourage the agent ("mm hm", "okay"), in every answer: how often that stops it.
+    #[arg(long)]
+    backchannels: bool,
+
     /// Speak with the WAV files of this folder instead of synthesised voices. Without it there is English only.
     #[arg(long, value_name = "DIR")]
     speech: Option<PathBuf>,
@@ -357,7 +361,8 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     loop {
         while running.len() < args.parallel as usize && placed < args.calls {
             let seed = u64::from(2 * placed + u32::from(args.test));
-            let caller = sim::welcome_caller(&manner.lang, seed);
+            let caller =
+                if args.backchannels { sim::humming_caller(seed) } else { sim::welcome_caller(&manner.lang, seed) };
             let mut plan = manner.plan(&cast.steps(&caller, seed).await?, seed, false);
             if plan.surroundings.echo.is_none() {
                 let delay = caller.echo_ms.map(Duration::from_millis);

@@ -35,4 +35,4 @@ pub use network::{Fate, Link, Network, Way};
 pub use noises::cough;
 pub use relay::{QUEUE, Relay, RelayCounts, WayCounts};
 pub use talk::Talk;
-pub use welcome::{Act, Caller, Deed, ECHO_DB, NEIGHBOUR_DBFS, Part, Phase, When, welcome_caller};
+pub use welcome::{Act, Caller, Deed, ECHO_DB, NEIGHBOUR_DBFS, Part, Phase, When, humming_caller, welcome_caller};

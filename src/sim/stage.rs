@@ -7,7 +7,7 @@ use super::dice::Dice;
 use super::ears::{Ears, Sensed, Sound};
 use super::temper::Temper;
 use super::turns::Setup;
-use crate::agent::{Action, Agent, AgentEvent, Input};
+use crate::agent::{Action, Agent, AgentEvent, Evidence, Input};
 use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
 use crate::record::{MoodKind, MoodSwitch};
 use crate::speech::{Cue, HypothesisKind, Reply};
@@ -33,6 +33,24 @@ enum Event {
     /// The caller answers, unless the agent is speaking by then.
     Answer,
     Over(Sound, bool),
+    /// A look at what the agent knows of a pause in the utterance of this number; how long it lasts.
+    Look(usize, Option<u64>),
+}
+
+/// When in a pause what the agent knows of it is looked at: the recogniser has given its final answer by then.
+const LOOK_MS: u64 = 230;
+
+/// A pause, as the agent knew it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pause {
+    /// What it knew.
+    pub evidence: Evidence,
+    /// How long it lasted, in milliseconds; none where it was the end of the turn.
+    pub ms: Option<u64>,
+    /// What was heard of it.
+    pub heard: String,
+    /// The utterance as the corpus has it.
+    pub line: String,
 }
 
 struct Waiting {
@@ -102,6 +120,8 @@ pub(super) struct Stage<'a> {
     busy: u64,
     /// How the caller takes it, where that is looked at.
     pub temper: Option<Temper<'a>>,
+    /// The pauses in answers, and the utterances that they are in, where that is looked at.
+    pub pauses: Option<(Vec<Pause>, Vec<String>)>,
 }
 
 impl<'a> Stage<'a> {
@@ -129,6 +149,7 @@ impl<'a> Stage<'a> {
             thinking: BTreeSet::new(),
             busy: 0,
             temper: None,
+            pauses: None,
         }
     }
 
@@ -327,6 +348,7 @@ impl<'a> Stage<'a> {
                 self.tick();
             }
             Event::Tick => self.tick(),
+            Event::Look(turn, ms) => self.look(turn, ms),
             Event::Ended(utterance) => {
                 if self.playing.as_ref().is_none_or(|playing| playing.utterance != utterance) {
                     return;
@@ -349,6 +371,7 @@ impl<'a> Stage<'a> {
                     let own = self.temper.as_mut().and_then(|temper| temper.says(&state, false, self.corpus));
                     let utterance = own.unwrap_or_else(|| pick(&mut self.rng, self.corpus.list(&state)).to_owned());
                     let stretches = self.caller.speak(&utterance, &state, self.behaviour, self.corpus, &mut self.rng);
+                    self.watch(&stretches, utterance);
                     self.speak(stretches, Sound::Turn);
                 }
             }
@@ -357,6 +380,28 @@ impl<'a> Stage<'a> {
                     self.interject(sound);
                 }
             }
+        }
+    }
+
+    /// An answer is about to be spoken: looks at its pauses when they come.
+    fn watch(&mut self, stretches: &[Stretch], utterance: String) {
+        let Some((_, lines)) = &mut self.pauses else { return };
+        lines.push(utterance);
+        let turn = lines.len() - 1;
+        let mut at = self.now;
+        for stretch in stretches {
+            at += stretch.ms();
+            let ms = if let After::Hold { ms, .. } = stretch.after { Some(ms) } else { None };
+            self.at(at + LOOK_MS.min(ms.unwrap_or(LOOK_MS).saturating_sub(5)), Event::Look(turn, ms));
+            at += ms.unwrap_or_default();
+        }
+    }
+
+    fn look(&mut self, turn: usize, ms: Option<u64>) {
+        let Some((pauses, lines)) = &mut self.pauses else { return };
+        if let Some(line) = lines.get(turn).filter(|_| self.agent.is_pausing()) {
+            let (evidence, heard, line) = (self.agent.evidence(), self.agent.hears().to_owned(), line.clone());
+            pauses.push(Pause { evidence, ms, heard, line });
         }
     }
 

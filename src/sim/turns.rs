@@ -4,6 +4,7 @@ use super::behaviour::Behaviour;
 use super::caller::After;
 use super::corpus::{Corpus, CorpusError};
 use super::ears::Sound;
+pub(crate) use super::stage::Pause;
 use super::stage::{Log, Span, Spoken, Stage};
 use crate::agent::{AheadTally, Endpointing, TurnConfig};
 use serde::Serialize;
@@ -245,6 +246,35 @@ pub fn simulate(setup: &Setup) -> Result<Figures, CorpusError> {
     }
     Ok(counts.figures(setup))
 }
+
+/// The pauses of the development half as an agent knows them that lets everybody finish.
+///
+/// # Errors
+/// A language for which there are no callers.
+pub(crate) fn pauses(language: &str, calls: u64) -> Result<Vec<Pause>, CorpusError> {
+    let setup = Setup {
+        language: language.to_owned(),
+        calls,
+        test_half: false,
+        model_ms: 400,
+        turn: TurnConfig { longest_wait_ms: LETS_FINISH_MS, ..TurnConfig::default() },
+    };
+    let setup = silence_only(&setup, LETS_FINISH_MS);
+    let corpus = Corpus::of(language)?;
+    let behaviour = Behaviour::of(language);
+    let cached: BTreeSet<String> = corpus.flow.fixed_lines(&BTreeMap::new()).into_iter().collect();
+    let mut all = Vec::new();
+    for call in 0..calls {
+        let mut stage = Stage::new(&setup, (&behaviour, &corpus, &cached), call * 2);
+        stage.pauses = Some(Default::default());
+        stage.run();
+        all.extend(stage.pauses.take().into_iter().flat_map(|(pauses, _)| pauses));
+    }
+    Ok(all)
+}
+
+/// Hardly any pause within a turn is longer.
+const LETS_FINISH_MS: u64 = 3_000;
 
 /// The same agent that waits this long whatever it knows: what silence alone can do.
 pub fn silence_only(setup: &Setup, wait_ms: u64) -> Setup {

@@ -177,6 +177,28 @@ pub fn welcome_caller(language: &str, seed: u64) -> Caller {
     }
 }
 
+/// A caller who never interrupts, but encourages the agent in every answer: for measuring whether that stops it. Nobody echoes,
+/// nobody pauses.
+pub fn humming_caller(seed: u64) -> Caller {
+    let dice = Dice::new(seed);
+    let (mut choice, mut rest) = (dice.fork(0), dice.fork(3));
+    let whole = |text: &str| text.replace(['/', '|'], "").split_whitespace().collect::<Vec<_>>().join(" ");
+    let act = |when: When, deed: Deed, text: &str| Act {
+        when,
+        deed,
+        parts: vec![Part { pause_ms: 0, at_complete: false, text: whole(text) }],
+    };
+    let polite = |rest: &mut Dice| When::AfterAgent(rest.between(400.0, 1200.0) as u64);
+    let mut acts = vec![act(polite(&mut rest), Deed::Turn, ACCEPTED[0])];
+    for _ in 0..QUESTIONS {
+        acts.push(act(polite(&mut rest), Deed::Turn, choice.pick(&ASKED).copied().unwrap_or_default()));
+        let hum = rest.pick(&BACKCHANNELS).copied().unwrap_or_default();
+        acts.push(act(When::IntoAgent(rest.between(500.0, 1800.0) as u64), Deed::Backchannel, hum));
+    }
+    acts.push(act(polite(&mut rest), Deed::Turn, DONE[0]));
+    Caller { voice: choice.throw() as usize, acts, echo_ms: None, neighbours: false }
+}
+
 /// A question with its fillers and corrections.
 fn question(dice: &mut Dice) -> String {
     let mut text = dice.pick(&ASKED).copied().unwrap_or_default().to_owned();
@@ -265,6 +287,16 @@ mod tests {
     fn a_seed_is_a_caller() {
         assert_eq!(welcome_caller("en", 8), welcome_caller("en", 8));
         assert_ne!(welcome_caller("en", 8), welcome_caller("en", 10));
+    }
+
+    #[test]
+    fn who_hums_does_nothing_else_over_the_agent() {
+        for seed in 0..50 {
+            let caller = humming_caller(seed);
+            let over: Vec<&Act> = caller.acts.iter().filter(|act| matches!(act.when, When::IntoAgent(_))).collect();
+            assert!(over.len() == QUESTIONS && over.iter().all(|act| act.deed == Deed::Backchannel));
+            assert!(caller.acts.iter().all(|act| act.parts.len() == 1 && !act.parts[0].text.contains(['/', '|'])));
+        }
     }
 
     #[test]

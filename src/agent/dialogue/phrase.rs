@@ -279,6 +279,11 @@ impl Pattern {
         (self.marks & !marks).count_ones()
     }
 
+    /// It is a star and nothing else.
+    pub fn is_anything(&self) -> bool {
+        matches!(self.tokens.as_slice(), [Token::Any])
+    }
+
     /// More words may belong to it: its end is a star or a free slot.
     pub fn ends_open(&self) -> bool {
         matches!(self.tokens.last(), Some(Token::Any | Token::Free { .. }))

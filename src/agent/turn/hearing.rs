@@ -3,7 +3,7 @@
 use super::{Evidence, Pace, Progress};
 use crate::agent::bounded::bounded;
 use crate::audio::MediaTime;
-use crate::speech::{Hypothesis, HypothesisKind, PauseCue, PauseCurve, SpeechEdge, TurnCue};
+use crate::speech::{AnswerKind, Hypothesis, HypothesisKind, PauseCue, PauseCurve, SpeechEdge, TurnCue};
 
 /// The caller's voice within an open turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,21 @@ struct Open {
     over: bool,
     /// It sounded like a backchannel.
     hummed: bool,
+    /// Pauses in it after which the caller went on.
+    pauses: u32,
+    /// Length of the last stretch of speech, once it has ended.
+    stretch_ms: u64,
+}
+
+/// What the words of a turn tell of whether it is over, for whoever knows what is expected.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Said {
+    /// How far they have come.
+    pub progress: Progress,
+    /// Log odds that a sentence is over with them.
+    pub sentence: f32,
+    /// Digits that a number still lacks.
+    pub digits_left: Option<i32>,
 }
 
 /// A turn that is over.
@@ -77,8 +92,8 @@ pub(crate) struct Hearing {
     confidence: f32,
     covers: Option<MediaTime>,
     final_covers: Option<MediaTime>,
-    /// How far the words have come; set by whoever knows what is expected.
-    pub progress: Progress,
+    /// What the words tell.
+    pub said: Said,
     /// End of what belonged to the previous utterance: hypotheses up to here are about that one.
     since: Option<MediaTime>,
 }
@@ -103,7 +118,7 @@ impl Hearing {
             confidence: 0.0,
             covers: None,
             final_covers: None,
-            progress: Progress::Nothing,
+            said: Said::default(),
             since: None,
         }
     }
@@ -146,12 +161,17 @@ impl Hearing {
         self.pace.went_on_after(pause_ms);
     }
 
-    /// What is known of the pause, for an answer of this kind.
-    pub fn evidence(&self, kind: crate::speech::AnswerKind) -> Evidence {
+    /// What is known of the pause, for an answer of this kind; `telling`: whatever is said is one.
+    pub fn evidence(&self, kind: AnswerKind, telling: bool) -> Evidence {
         Evidence {
             kind,
-            progress: self.progress,
+            telling,
+            progress: self.said.progress,
             words: word_count(&self.text),
+            sentence: self.said.sentence,
+            digits_left: self.said.digits_left,
+            pauses: self.open.map_or(0, |open| open.pauses),
+            stretch_ms: self.open.map_or(0, |open| open.stretch_ms),
             voice: self.voice,
             model: self.model,
             pace: self.pace.factor(),
@@ -168,6 +188,7 @@ impl Hearing {
                         let onset = onset.max(last);
                         open.voice = Voice::Speaking { onset, may_interrupt: true };
                         open.echo = false;
+                        open.pauses = open.pauses.saturating_add(1);
                         self.pace.went_on_after(MediaTime::from_samples(onset.samples() - last.samples()).ms() as f64);
                         self.voice = None;
                         self.model = None;
@@ -188,6 +209,8 @@ impl Hearing {
                         echo: false,
                         over,
                         hummed: false,
+                        pauses: 0,
+                        stretch_ms: 0,
                     });
                 }
             },
@@ -197,6 +220,7 @@ impl Hearing {
                 {
                     let last = last.max(onset);
                     open.voiced_samples += last.samples() - onset.samples();
+                    open.stretch_ms = MediaTime::from_samples(last.samples() - onset.samples()).ms();
                     open.voice = Voice::Paused { last, flushed: false };
                 }
             }
@@ -310,6 +334,8 @@ impl Hearing {
                     echo: open.echo,
                     over: false,
                     hummed: false,
+                    pauses: 0,
+                    stretch_ms: 0,
                 });
                 (at.max(onset), open.voiced_samples + at.samples().saturating_sub(onset.samples()))
             }
@@ -345,7 +371,7 @@ impl Hearing {
         self.confidence = 0.0;
         self.final_covers = None;
         self.covers = None;
-        self.progress = Progress::Nothing;
+        self.said = Said::default();
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who speaks: the floor, the end of the caller's turn, interruptions, and the agent's lines until they were heard.
 
 mod barge_in;
+mod completeness;
 mod endpoint;
+mod ends;
 mod floor;
 mod heard;
 mod hearing;
@@ -9,9 +11,11 @@ mod lines;
 mod pace;
 
 pub(crate) use barge_in::continues;
-pub(crate) use endpoint::{Evidence, Progress, decide_at, wait_ms};
+pub(crate) use completeness::{Completeness, PLACES, marks};
+pub(crate) use endpoint::{Evidence, Progress, Weighing, decide_at};
+pub(crate) use ends::{Bound, Ends, WEIGHTS, features};
 pub use floor::Floor;
 pub(crate) use heard::rest_from_clause;
-pub(crate) use hearing::{CallerTurn, Hearing, Voice};
+pub(crate) use hearing::{CallerTurn, Hearing, Said, Voice};
 pub(crate) use lines::{Ended, Lines, NewLine};
 pub(crate) use pace::Pace;

@@ -5,8 +5,10 @@ mod band;
 mod clips;
 pub(super) mod emotion;
 pub(super) mod intent;
+mod logistic;
 mod net;
 mod network;
+mod turns;
 
 use super::lines::synthesise;
 use crate::engine::batch::Pool;
@@ -48,6 +50,9 @@ enum What {
     /// What callers mean: a classifier of labelled texts, or the telesales intents.
     #[command(after_help = intent::EXAMPLES)]
     Intent(intent::Args),
+    /// What tells that a caller is done.
+    #[command(after_help = turns::EXAMPLES)]
+    Turns(turns::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -92,6 +97,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         What::Emotion(args) => tokio::task::spawn_blocking(move || emotion::run(&args)).await??,
         What::Band(args) => tokio::task::spawn_blocking(move || band::run(&args)).await??,
         What::Intent(args) => tokio::task::spawn_blocking(move || intent::run(&args)).await??,
+        What::Turns(args) => tokio::task::spawn_blocking(move || turns::run(&args)).await??,
     }
     Ok(ExitCode::SUCCESS)
 }

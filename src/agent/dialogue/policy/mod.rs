@@ -172,6 +172,23 @@ impl Dialogue {
         }
     }
 
+    /// Whatever is said is an answer: the caller may tell a tale.
+    pub fn is_telling(&self) -> bool {
+        let Some(state) = self.at().filter(|state| state.collect.is_none()) else { return false };
+        let mut patterns = state.rules.iter().flat_map(|rule| &rule.patterns).peekable();
+        self.kind() == AnswerKind::Open
+            && self.course.asking.is_none()
+            && patterns.peek().is_some()
+            && patterns.all(Pattern::is_anything)
+    }
+
+    /// Digits that the number asked for still lacks, once some were said; negative where there are too many.
+    pub fn digits_left(&self, text: &str) -> Option<i32> {
+        let collect = self.at()?.collect.as_ref()?;
+        let have = self.entry.len() + digits(&words(text)).len();
+        (have > 0).then(|| i32::try_from(collect.max).unwrap_or(i32::MAX) - i32::try_from(have).unwrap_or(i32::MAX))
+    }
+
     /// How far the caller's words have come.
     pub fn progress(&self, text: &str) -> Progress {
         let Some(state) = self.at() else { return Progress::Nothing };
