@@ -193,10 +193,11 @@ mod tests {
     #[test]
     fn waits_grow_with_the_odds_and_the_callers_own_pauses() {
         let config = TurnConfig::default();
-        let weighing = Weighing { config: &config, curve: PauseCurve::of("en"), ends: Ends::of("en") };
+        let ends = Ends { eagerness: 1.0, ..Ends::of("en").clone() };
+        let weighing = Weighing { config: &config, curve: PauseCurve::of("en"), ends: &ends };
         let waits: Vec<u64> = (-50..50).map(|tenth| weighing.adaptive_ms(f64::from(tenth) / 10.0, 1.0)).collect();
         assert!(waits.is_sorted() && waits.first() == Some(&220) && waits.last() == Some(&2_000), "{waits:?}");
-        let unbounded = Ends { bounds: Ends::blank().bounds, ..Ends::of("en").clone() };
+        let unbounded = Ends { bounds: Ends::blank().bounds, ..ends.clone() };
         let weighing = Weighing { ends: &unbounded, ..weighing };
         assert!(
             weighing.adaptive_ms(0.5, 1.0) < weighing.adaptive_ms(0.5, 1.5),
