@@ -103,9 +103,7 @@ impl Acoustics {
 fn missing(directory: &Path) -> Option<PathBuf> {
     let absent = |file: &&str| !directory.join(file).is_file();
     let needed = FILES.iter().find(|file| absent(file));
-    needed
-        .or_else(|| WEIGHTS.first().filter(|_| WEIGHTS.iter().all(|file| absent(&file))))
-        .map(|file| directory.join(file))
+    needed.or_else(|| WEIGHTS.first().filter(|_| WEIGHTS.iter().all(absent))).map(|file| directory.join(file))
 }
 
 /// How the model's features are made, from the text of its `feat.params`.
