@@ -3,7 +3,7 @@
 # when all is there.
 
 # What the program opens when it runs (speech recognition and synthesis), and what its build needs (ring compiles C).
-TIPRING_PACKAGES="libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us libflite1 espeak-ng gcc g++ cmake make libc6-dev ca-certificates"
+TIPRING_PACKAGES="libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us pocketsphinx-testdata libflite1 espeak-ng gcc g++ cmake make libc6-dev ca-certificates"
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -35,8 +35,8 @@ impl Lacking {
     pub fn fix(&self) -> &'static str {
         match (self.heard, self.language.get(..2)) {
             (true, Some("zh")) => {
-                "for Mandarin: tipring models fetch whisper-base-q5_1 and name \"whisper\" first in engine.asr, or a server that hears it \
-                 (\"openai\", \"deepgram\"); or set model, dictionary and language = \"zh\" of [engine.pocketsphinx] to a Mandarin model"
+                "for Mandarin: tipring models fetch tdt-8k (phrases, \"pocketsphinx\") or whisper-base-q5_1 (\"whisper\" first in engine.asr), or a server \
+                 that hears it (\"openai\", \"deepgram\")"
             }
             (true, _) => {
                 "name an engine in engine.asr that hears it, such as \"whisper\" with a model of many languages"

@@ -195,6 +195,8 @@ fn bar(name: &str) -> ProgressBar {
 fn ready(model: &Model, dir: &Path) {
     println!("licence of {}: {} ({})", model.name, model.licence, model.source);
     if let (Some(setting), Some(file)) = (&model.setting, model.files.first()) {
-        println!("to use it, name {} in {setting}; docs/engines.md has an example", dir.join(&file.name).display());
+        // A model that is a folder is named by it.
+        let name = file.name.split_once('/').map_or(file.name.as_str(), |(folder, _)| folder);
+        println!("to use it, name {} in {setting}; docs/engines.md has an example", dir.join(name).display());
     }
 }

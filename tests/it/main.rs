@@ -17,6 +17,7 @@ mod emotion;
 mod knowledge;
 mod leash;
 mod llm_openai;
+mod mandarin;
 mod media_ports;
 mod models;
 mod phone_call;

@@ -92,7 +92,8 @@ impl Fetcher {
             let path = path.to_owned();
             move |source| ModelError::disk(&path, source, None)
         };
-        tokio::fs::create_dir_all(dir).await.map_err(disk(dir))?;
+        let folder = target.parent().unwrap_or(dir);
+        tokio::fs::create_dir_all(folder).await.map_err(disk(folder))?;
         let part = PathBuf::from(format!("{}.part", target.display()));
         self.complete(&url, &part, file, progress).await?;
         self.judge(&part, file).await?;

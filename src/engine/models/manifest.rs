@@ -61,7 +61,7 @@ pub struct Model {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Its name in the folder of models; no path.
+    /// Its name in the folder of models; the files of a model that is a folder itself: `folder/name`.
     pub name: String,
     /// Where it comes from, over HTTP or HTTPS.
     pub url: String,
@@ -115,8 +115,7 @@ impl Manifest {
                 return Err(wrong(format!("model '{}' has no file", model.name)));
             }
             for file in &model.files {
-                let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-                if file.name.is_empty() || file.name.starts_with('.') || !file.name.chars().all(plain) {
+                if !is_plain(&file.name) {
                     return Err(wrong(format!("'{}' of '{}' is no plain file name", file.name, model.name)));
                 }
                 let hex = |sum: &String| sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_hexdigit());
@@ -161,6 +160,13 @@ impl ModelFile {
     }
 }
 
+/// Whether this is the name of a file, in a folder at most.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let parts: Vec<&str> = name.split('/').collect();
+    parts.len() <= 2 && parts.iter().all(|part| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +187,7 @@ mod tests {
         std::fs::write(&path, OWN.to_owned() + &OWN.replace("silero-vad", "mine")).unwrap();
         let both = Manifest::load(Some(&path)).unwrap();
         assert_eq!(both.models.len(), names.len() + 1);
+        assert_eq!(both.get("hub4wsj-8k").unwrap().files[0].name, "hub4wsj-8k/feat.params");
         assert_eq!(both.get("silero-vad").unwrap().source, "me");
         assert!(both.get("nothing").unwrap_err().to_string().contains("whisper-tiny-q5_1"));
     }
@@ -190,6 +197,9 @@ mod tests {
         for (from, to, says) in [
             ("'a.onnx'", "'../a.onnx'", "no plain file name"),
             ("'a.onnx'", "'.hidden'", "no plain file name"),
+            ("'a.onnx'", "'/a.onnx'", "no plain file name"),
+            ("'a.onnx'", "'a/../../b'", "no plain file name"),
+            ("'a.onnx'", "'a/b/c'", "no plain file name"),
             ("[[model.file]]", "[[model.file]]\nsha256 = 'abc'", "64 hexadecimal"),
             ("kind = 'vad'", "kind = 'vat'", "vat"),
             ("licence", "license", "license"),

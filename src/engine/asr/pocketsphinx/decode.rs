@@ -4,18 +4,18 @@
 //! whenever what is known of the channel has doubled, and at the end when there is something new, the utterance is decoded
 //! again from its beginning. After some seconds of speech the mean has settled and every utterance is decoded once.
 //!
-//! An answer that is not sure is heard twice more: with the phrases alone and without giving up on any, and with no words
-//! at all, only sounds. How much better any sounds fit than the best phrase says whether it was said.
+//! Among anything, phrases are heard while the caller speaks. For the answer all models hear the utterance again, see
+//! [`super::again`].
 
 use super::Model;
+use super::again::{Again, Kind, Task, Which};
 use super::band::BandMeter;
-use super::confidence::{SURE, Understood, compare, understand};
-use super::features::Features;
-use super::ffi::{Cepstrum, Decoder, Segment};
-use super::grammar::{Grammar, LANGUAGE_WEIGHT, sounds, sounds_text};
+use super::confidence::{Understood, understand};
+use super::ear::{BEAMS, Ear, SOUNDS, WIDE_BEAMS};
+use super::grammar::{Grammar, written};
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
 use crate::engine::asr::level::SpeechLevel;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Frames of 10 ms decoded in one step; the phrases alone take less time.
@@ -23,8 +23,6 @@ const STEP: usize = 10;
 const SECOND_STEP: usize = 30;
 /// The longest utterance that is heard a second time, in frames: an expected phrase is short.
 const SECOND_LIMIT: usize = 1000;
-/// Frames that the library keeps for the change of the sound over time; given once more at the end.
-const TRAIL: usize = 4;
 /// Audio that is kept before speech begins: the gate's onset lies some way into the first word.
 const PRE_ROLL: usize = 8000;
 /// Longest stretch that is decoded as one; a longer utterance is put together from several.
@@ -39,22 +37,15 @@ const SETTLED: usize = 5 * 16_000;
 const PAUSE: usize = 3 * FRAME_SAMPLES;
 /// Grammars that a decoder keeps compiled.
 const GRAMMARS: usize = 8;
-/// Name of the grammar that knows sounds and no words.
-const SOUNDS: &str = "sounds";
-/// How improbable a path may become against the best before it is given up. Wider than the library's defaults: a grammar is
-/// small, and an accent is far from the model.
-const BEAMS: [(&str, f64); 5] =
-    [("-beam", 1e-80), ("-pbeam", 1e-80), ("-wbeam", 1e-60), ("-lpbeam", 1e-60), ("-lponlybeam", 1e-60)];
-/// For the phrases alone: a slow reader's phrase looks bad for seconds.
-const WIDE_BEAMS: [(&str, f64); 5] =
-    [("-beam", 1e-200), ("-pbeam", 1e-200), ("-wbeam", 1e-200), ("-lpbeam", 1e-200), ("-lponlybeam", 1e-200)];
-
-/// A decoder and the utterance that it hears.
+/// The models that listen, and the utterance that they hear.
 pub(super) struct Decoding {
-    decoder: Decoder,
-    words: BTreeSet<String>,
-    /// Compiled grammars by number, the one used last at the back, and whether there is one of the phrases alone, too.
-    grammars: VecDeque<(u64, bool)>,
+    main: Ear,
+    narrow: Option<Ear>,
+    digits: Option<Ear>,
+    /// Of the main model.
+    kind: Kind,
+    /// Compiled grammars by number, the one used last at the back.
+    grammars: VecDeque<(u64, Arc<Grammar>)>,
     meter: BandMeter,
     level: SpeechLevel,
     /// Speech of this call that the channel's mean was measured on, in samples; settles at [`SETTLED`].
@@ -62,8 +53,6 @@ pub(super) struct Decoding {
     /// Samples since the last speech.
     quiet: usize,
     utterance: Utterance,
-    features: Features,
-    frames: Vec<Cepstrum>,
 }
 
 #[derive(Default)]
@@ -72,9 +61,10 @@ struct Utterance {
     /// Samples of it that hold speech, and those of them that the mean already includes.
     speech: usize,
     measured: usize,
-    /// Frames given to the decoder in this pass.
-    fed: usize,
-    pass: Pass,
+    /// The main model hears the phrases among anything.
+    open: bool,
+    /// It is heard again.
+    again: Option<Again>,
     covers: MediaTime,
     /// What earlier stretches of a very long utterance said.
     earlier: Understood,
@@ -82,41 +72,22 @@ struct Utterance {
     answer: Option<Understood>,
 }
 
-#[derive(PartialEq, Default)]
-enum Pass {
-    /// The decoder is not in an utterance.
-    #[default]
-    None,
-    /// It hears the phrases among anything.
-    Open,
-    /// It hears the phrases alone, after this first answer.
-    Alone(Understood),
-    /// It hears sounds alone, after the first answer and this best path through the phrases.
-    Sounds(Understood, Vec<Segment>),
-}
-
 impl Decoding {
     /// A decoder with a fresh state. Takes some tens of milliseconds: not for the caller's thread.
     pub fn new(model: &Model, grammar: (u64, Arc<Grammar>)) -> Result<Self, String> {
-        let options = model.options();
+        let open = |acoustics| Ear::open(acoustics, model.narrow_band, &model.extension);
         let mut new = Self {
-            decoder: Decoder::new(&options)?,
-            words: BTreeSet::new(),
+            main: open(&model.main)?,
+            narrow: model.narrow.as_ref().map(open).transpose()?,
+            digits: model.digits.as_ref().map(open).transpose()?,
+            kind: model.main.kind,
             grammars: VecDeque::new(),
             meter: BandMeter::default(),
             level: SpeechLevel::default(),
             known: 0,
             quiet: 0,
             utterance: Utterance::default(),
-            features: Features::new(model, &options)?,
-            frames: Vec::new(),
         };
-        new.decoder.set_beams(&WIDE_BEAMS)?;
-        for (word, phone) in sounds() {
-            new.decoder.add_word(&word, phone)?;
-            new.words.insert(word);
-        }
-        new.decoder.set_grammar(SOUNDS, &sounds_text(), LANGUAGE_WEIGHT)?;
         new.expect(grammar)?;
         Ok(new)
     }
@@ -126,8 +97,7 @@ impl Decoding {
         if self.grammars.back().is_some_and(|(last, _)| *last == id) {
             return Ok(());
         }
-        self.decoder.end();
-        self.utterance.pass = Pass::None;
+        self.stop();
         self.utterance.answer = None;
         if let Some(at) = self.grammars.iter().position(|(known, _)| *known == id)
             && let Some(known) = self.grammars.remove(at)
@@ -135,28 +105,28 @@ impl Decoding {
             self.grammars.push_back(known);
             return Ok(());
         }
-        for (word, pronunciations) in &grammar.words {
-            if self.words.insert(word.clone()) {
-                for (index, phones) in pronunciations.iter().enumerate() {
-                    let name = if index == 0 { word.clone() } else { format!("{word}({})", index + 1) };
-                    self.decoder.add_word(&name, phones)?;
-                }
+        self.main.learn(&grammar.words)?;
+        self.main.compile(&name(id), &grammar.text, &BEAMS)?;
+        if let Some(alone) = &grammar.alone {
+            self.main.compile(&name_alone(id), alone, &WIDE_BEAMS)?;
+            if let Some(narrow) = &mut self.narrow {
+                narrow.learn(&grammar.words)?;
+                narrow.compile(&name_alone(id), alone, &WIDE_BEAMS)?;
             }
         }
-        self.decoder.set_beams(&BEAMS)?;
-        self.decoder.set_grammar(&name(id), &grammar.text, LANGUAGE_WEIGHT)?;
-        if let Some(alone) = &grammar.alone {
-            self.decoder.set_beams(&WIDE_BEAMS)?;
-            self.decoder.set_grammar(&name_alone(id), alone, LANGUAGE_WEIGHT)?;
+        if let (Some(ear), Some(digits)) = (&mut self.digits, &grammar.digits) {
+            ear.learn(&digits.words)?;
+            ear.compile(&name_alone(id), &digits.text, &WIDE_BEAMS)?;
         }
-        self.decoder.select(&name(id))?;
-        self.grammars.push_back((id, grammar.alone.is_some()));
+        self.grammars.push_back((id, grammar));
         if self.grammars.len() > GRAMMARS
-            && let Some((old, alone)) = self.grammars.pop_front()
+            && let Some((old, _)) = self.grammars.pop_front()
         {
-            self.decoder.forget(&name(old));
-            if alone {
-                self.decoder.forget(&name_alone(old));
+            self.main.rest()?;
+            self.main.forget(&name(old));
+            for ear in std::iter::once(&mut self.main).chain(&mut self.narrow).chain(&mut self.digits) {
+                ear.rest()?;
+                ear.forget(&name_alone(old));
             }
         }
         Ok(())
@@ -183,7 +153,7 @@ impl Decoding {
             utterance.answer = None;
         } else if utterance.speech == 0 && utterance.audio.len() > PRE_ROLL + PAUSE {
             utterance.audio.drain(..utterance.audio.len() - PRE_ROLL);
-            self.features.restart();
+            self.ears().for_each(|ear| ear.features.restart());
         }
         Ok(())
     }
@@ -195,8 +165,11 @@ impl Decoding {
         }
         // In a pause the answer may be asked for at any moment: what has to be decoded again for it is done now.
         let new = if self.quiet >= PAUSE { self.known / 4 } else { self.known.max(FIRST_ESTIMATE) };
+        if self.utterance.again.take().is_some() {
+            self.stop();
+        }
         self.refresh(new.max(1))?;
-        self.feed(STEP)
+        self.main.feed(STEP)
     }
 
     /// Decodes a piece of what was pushed as the last of the utterance so far: none while there is more to do, then the
@@ -208,39 +181,75 @@ impl Decoding {
         if let Some(answer) = &self.utterance.answer {
             return Ok(Some(answer.clone()));
         }
-        if matches!(self.utterance.pass, Pass::None | Pass::Open) {
-            self.refresh((self.known / 4).max(1))?;
-            if self.feed(STEP)? {
-                return Ok(None);
-            }
-            let first = understand(&self.close()?);
-            return match self.grammars.back() {
-                Some(&(id, true)) if first.confidence < SURE && self.features.len() <= SECOND_LIMIT => {
-                    self.features.measure();
-                    self.again(&name_alone(id), Pass::Alone(first))
-                }
-                _ => Ok(Some(self.answer(first))),
-            };
+        if let Some(again) = self.utterance.again.take() {
+            return self.hear(again);
         }
-        if self.feed(SECOND_STEP)? {
+        self.refresh((self.known / 4).max(1))?;
+        if self.main.feed(STEP)? {
             return Ok(None);
         }
-        let pass = std::mem::take(&mut self.utterance.pass);
-        let path = self.close()?;
-        match pass {
-            Pass::Alone(first) => self.again(SOUNDS, Pass::Sounds(first, path)),
-            Pass::Sounds(first, phrases) => Ok(Some(self.answer(compare(first, &phrases, &path)))),
-            Pass::None | Pass::Open => Ok(None),
+        self.utterance.open = false;
+        let first = understand(&self.main.close()?, self.kind);
+        let Some((_, grammar)) = self.grammars.back().filter(|(_, grammar)| grammar.alone.is_some()) else {
+            return Ok(Some(self.answer(first)));
+        };
+        if self.main.features.len() > SECOND_LIMIT {
+            return Ok(Some(self.answer(first)));
         }
+        let again = Again::new(first, Arc::clone(grammar), self.kind, self.narrow.is_some(), self.digits.is_some());
+        let (band, audio) = (self.meter.band(), &self.utterance.audio);
+        for ear in self.narrow.iter_mut().chain(&mut self.digits) {
+            ear.features.take(band, audio)?;
+        }
+        self.ears().for_each(|ear| ear.features.measure());
+        self.begin(again)
     }
 
-    /// Begins to hear the utterance once more.
-    fn again(&mut self, grammar: &str, pass: Pass) -> Result<Option<Understood>, String> {
-        self.decoder.select(grammar)?;
-        self.decoder.start()?;
-        self.utterance.pass = pass;
-        self.utterance.fed = 0;
+    /// Hears a piece of the utterance again; the answer when all was heard.
+    fn hear(&mut self, mut again: Again) -> Result<Option<Understood>, String> {
+        if let Some((which, _)) = again.task() {
+            let ear = self.ear(*which)?;
+            if ear.feed(SECOND_STEP)? {
+                self.utterance.again = Some(again);
+                return Ok(None);
+            }
+            again.take(&ear.close()?);
+        }
+        self.begin(again)
+    }
+
+    /// Begins to hear the utterance as what comes next; the answer when nothing does.
+    fn begin(&mut self, again: Again) -> Result<Option<Understood>, String> {
+        let Some((which, task)) = again.task() else { return Ok(Some(self.answer(again.judge()))) };
+        let id = self.grammars.back().map_or(0, |(id, _)| *id);
+        let ear = self.ear(*which)?;
+        match task {
+            Task::Phrases => ear.begin(&name_alone(id))?,
+            Task::Sounds => ear.begin(SOUNDS)?,
+            Task::Phrase(phrase) => ear.begin_phrase(phrase)?,
+        }
+        self.utterance.again = Some(again);
         Ok(None)
+    }
+
+    fn ear(&mut self, which: Which) -> Result<&mut Ear, String> {
+        let ear = match which {
+            Which::Main => Some(&mut self.main),
+            Which::Narrow => self.narrow.as_mut(),
+            Which::Digits => self.digits.as_mut(),
+        };
+        ear.ok_or_else(|| format!("there is no {which:?} model"))
+    }
+
+    fn ears(&mut self) -> impl Iterator<Item = &mut Ear> {
+        std::iter::once(&mut self.main).chain(&mut self.narrow).chain(&mut self.digits)
+    }
+
+    /// Ends whatever is being heard.
+    fn stop(&mut self) {
+        self.ears().for_each(Ear::stop);
+        self.utterance.open = false;
+        self.utterance.again = None;
     }
 
     fn answer(&mut self, now: Understood) -> Understood {
@@ -249,27 +258,13 @@ impl Decoding {
         answer
     }
 
-    /// Ends the pass; its best path.
-    fn close(&mut self) -> Result<Vec<Segment>, String> {
-        let last = self.features.len();
-        self.features.copy(last.saturating_sub(1), last, &mut self.frames);
-        for _ in 0..TRAIL {
-            self.decoder.process(&mut self.frames)?;
-        }
-        let before = self.decoder.segments();
-        self.decoder.end();
-        self.utterance.pass = Pass::None;
-        let path = self.decoder.segments();
-        Ok(if path.is_empty() { before } else { path })
-    }
-
     /// What is understood so far.
     pub fn partial(&mut self) -> Understood {
         if let Some(answer) = &self.utterance.answer {
             return answer.clone();
         }
-        let path = if self.utterance.pass == Pass::Open { self.decoder.segments() } else { Vec::new() };
-        self.join(understand(&path))
+        let path = if self.utterance.open { self.main.path() } else { Vec::new() };
+        self.join(understand(&path, self.kind))
     }
 
     /// Time just after the last sample pushed.
@@ -279,49 +274,39 @@ impl Decoding {
 
     /// The utterance is over.
     pub fn finish(&mut self) {
-        self.decoder.end();
+        self.stop();
         let mut audio = std::mem::take(&mut self.utterance.audio);
+        let band = self.meter.band();
+        // What it says about the channel is kept, also by those who were not asked. A front end that fails is found out when
+        // it is needed.
+        for ear in self.narrow.iter_mut().chain(&mut self.digits) {
+            let _ = ear.features.take(band, &audio);
+        }
+        self.ears().for_each(|ear| ear.features.finish());
         audio.clear();
         audio.shrink_to(4 * 16_000);
-        self.features.finish();
         self.utterance = Utterance { audio, covers: self.utterance.covers, ..Utterance::default() };
     }
 
     /// Begins the utterance's decoding anew when the channel's mean is to be measured because `new` samples of speech are
     /// not in it, when the band has become known, and when the last pass was ended.
     fn refresh(&mut self, new: usize) -> Result<(), String> {
-        let changed = self.features.take(self.meter.band(), &self.utterance.audio)?;
+        let changed = self.main.features.take(self.meter.band(), &self.utterance.audio)?;
         let utterance = &mut self.utterance;
         let unmeasured = utterance.speech - utterance.measured;
         let stale = self.known < SETTLED && unmeasured >= new;
-        if utterance.pass == Pass::Open && !stale && !changed {
+        if utterance.open && !stale && !changed {
             return Ok(());
         }
-        self.decoder.end();
-        utterance.fed = 0;
         if stale {
             utterance.measured = utterance.speech;
             self.known = (self.known + unmeasured).min(SETTLED);
         }
-        self.features.measure();
-        if let Some((id, _)) = self.grammars.back() {
-            self.decoder.select(&name(*id))?;
-        }
-        self.decoder.start()?;
-        self.utterance.pass = Pass::Open;
+        self.main.features.measure();
+        let id = self.grammars.back().map_or(0, |(id, _)| *id);
+        self.main.begin(&name(id))?;
+        self.utterance.open = true;
         Ok(())
-    }
-
-    /// Decodes the next frames of what is there; true when there are more.
-    fn feed(&mut self, frames: usize) -> Result<bool, String> {
-        let (from, all) = (self.utterance.fed, self.features.len());
-        let end = (from + frames).min(all);
-        self.utterance.fed = end;
-        if end > from {
-            self.features.copy(from, end, &mut self.frames);
-            self.decoder.process(&mut self.frames)?;
-        }
-        Ok(end < all)
     }
 
     /// The utterance has become too long to be decoded as one: what was understood is kept, the audio is not.
@@ -338,7 +323,8 @@ impl Decoding {
     }
 
     /// What was understood now, after what the earlier stretches said.
-    fn join(&self, now: Understood) -> Understood {
+    fn join(&self, mut now: Understood) -> Understood {
+        now.text = written(&now.text);
         let earlier = &self.utterance.earlier;
         match (earlier.text.is_empty(), now.text.is_empty()) {
             (true, _) => now,

@@ -15,7 +15,7 @@
 //! not sure of is heard once more with one that knows the phrases alone. The best of them always comes out; how much worse it
 //! fits than the first answer says whether it was said (`confidence`).
 
-use super::dictionary::{Dictionary, Pronunciations};
+use super::dictionary::{Dictionary, Pronunciations, is_han};
 use crate::speech::{AnswerKind, Expectation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -31,30 +31,70 @@ pub(super) const MAX_PHRASES: usize = 1024;
 /// Words in one phrase; what follows is not needed to tell it from others.
 const MAX_WORDS: usize = 24;
 
-/// Phones that stand for unknown speech: one of each broad class is enough to imitate, and costs a tenth of all 39.
-const UNKNOWN: &[&str] = &["AA", "IY", "UW", "ER", "S", "T", "K", "N", "L", "F"];
-/// All sounds of English. Together they fit any speech better than words do; what they fit is the measure for a phrase.
-const SOUNDS: [&str; 39] = [
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
-    "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
-];
+/// Phones that stand for unknown speech: one of each broad class is enough to imitate, and costs a tenth of all 39 of English.
+/// First those of English, then those of the Mandarin models.
+const UNKNOWN: [&[&str]; 2] =
+    [&["AA", "IY", "UW", "ER", "S", "T", "K", "N", "L", "F"], &["a", "i", "u", "e", "sh", "t", "k", "n", "l", "f"]];
 /// Marks a word of the grammar that is a phone of unknown speech.
 const UNKNOWN_MARK: char = '_';
 
 /// The words of a number that is spoken digit by digit.
-const DIGITS: &[&str] =
-    &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"];
+const DIGITS: [&[&str]; 2] = [
+    &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"],
+    &["零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "幺"],
+];
 
-/// The grammar's words for all sounds, with their phones.
-pub(super) fn sounds() -> impl Iterator<Item = (String, &'static str)> {
-    SOUNDS.iter().map(|phone| (format!("{UNKNOWN_MARK}{phone}"), *phone))
+/// The sounds of a language.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Sounds {
+    /// All of them. Together they fit any speech better than words do; what they fit is the measure for a phrase.
+    all: Vec<String>,
+    /// Those that stand for unknown speech.
+    unknown: Vec<String>,
 }
 
-/// A grammar of sounds in any order.
-pub(super) fn sounds_text() -> String {
+impl Sounds {
+    /// Those that the words of a dictionary are made of.
+    pub fn of(dictionary: &Dictionary) -> Self {
+        let all = dictionary.phones();
+        let known = |classes: &&&[&str]| classes.iter().all(|phone| all.contains(*phone));
+        let unknown = match UNKNOWN.iter().find(known) {
+            Some(classes) => classes.iter().map(|phone| (*phone).to_owned()).collect(),
+            None => all.iter().cloned().collect(),
+        };
+        Self { all: all.into_iter().collect(), unknown }
+    }
+
+    /// The grammar's words for all sounds, with their phones.
+    pub fn words(&self) -> impl Iterator<Item = (String, &str)> {
+        self.all.iter().map(|phone| (marked(phone), phone.as_str()))
+    }
+
+    /// A grammar of sounds in any order.
+    pub fn text(&self) -> String {
+        let mut graph = Graph::default();
+        self.words().for_each(|(word, _)| graph.arc(BEFORE, BEFORE, PHONE, &word));
+        graph.arc(BEFORE, END, 1.0, "");
+        graph.text()
+    }
+}
+
+fn marked(phone: &str) -> String {
+    format!("{UNKNOWN_MARK}{phone}")
+}
+
+/// A grammar of one phrase, whose words stand between blanks, and nothing else.
+pub(super) fn phrase_text(phrase: &str) -> String {
+    let words: Vec<String> = phrase.split(' ').map(str::to_owned).collect();
+    alone(std::iter::once(&words))
+}
+
+/// A grammar of these phrases and nothing else.
+fn alone<'a>(phrases: impl Iterator<Item = &'a Vec<String>>) -> String {
     let mut graph = Graph::default();
-    sounds().for_each(|(word, _)| graph.arc(BEFORE, BEFORE, PHONE, &word));
-    graph.arc(BEFORE, END, 1.0, "");
+    graph.arc(BEFORE, PHRASE, 1.0, "");
+    graph.arc(AFTER, END, 1.0, "");
+    phrases.for_each(|phrase| graph.phrase(phrase));
     graph.text()
 }
 
@@ -67,8 +107,18 @@ pub(super) struct Grammar {
     pub alone: Option<String>,
     /// All words that it uses, with their pronunciations.
     pub words: BTreeMap<String, Pronunciations>,
+    /// Those of the phrases that are digits and nothing else, for a model that knows nothing else.
+    pub digits: Option<Digits>,
     /// Words of the expectation that cannot be heard, in order.
     pub missing: Vec<String>,
+}
+
+/// A grammar of digits.
+pub(super) struct Digits {
+    /// Sphinx's finite-state grammar text.
+    pub text: String,
+    /// Its words, as the model of the digits says them.
+    pub words: BTreeMap<String, Pronunciations>,
 }
 
 /// The words of a text as the dictionary writes them.
@@ -89,7 +139,20 @@ pub(super) fn is_unknown(word: &str) -> bool {
 
 /// Whether a word of the best path is unknown speech, silence, noise or a step without a word, and not text.
 pub(super) fn is_filler(word: &str) -> bool {
-    word.starts_with([UNKNOWN_MARK, '<', '[', '('])
+    word.starts_with([UNKNOWN_MARK, '<', '[', '(', '+'])
+}
+
+/// The words of a path as they are written: Chinese without blanks.
+pub(super) fn written(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split(' ') {
+        let joins = out.chars().next_back().is_none_or(is_han) && word.chars().next().is_some_and(is_han);
+        if !out.is_empty() && !joins {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
 }
 
 /// A grammar's word without the number of its pronunciation.
@@ -99,14 +162,17 @@ pub(super) fn base(word: &str) -> &str {
 
 impl Grammar {
     /// Compiles what a flow expects. Phrases with a word that cannot be said are left out and the word is reported.
-    pub fn compile(what: &Expectation, dictionary: &Dictionary) -> Self {
+    /// `digits` are the words of a model that knows nothing else, where there is one.
+    pub fn compile(what: &Expectation, dictionary: &Dictionary, sounds: &Sounds, digits: Option<&Dictionary>) -> Self {
         // In the order of the flow: the state's own answers first, then what holds everywhere, then what selling states hear.
         let mut seen = BTreeSet::new();
         let mut asked: Vec<Vec<String>> = what.phrases.iter().map(|phrase| words_of(phrase)).collect();
+        dictionary.cut(&mut asked);
         asked.retain(|phrase| !phrase.is_empty() && seen.insert(phrase.clone()));
         let mut wanted: BTreeSet<String> = asked.iter().flatten().cloned().collect();
         let number = what.kind == AnswerKind::Number;
-        wanted.extend(DIGITS.iter().filter(|_| number).map(|word| (*word).to_owned()));
+        let numerals = DIGITS.iter().flat_map(|words| words.iter());
+        wanted.extend(numerals.clone().filter(|_| number).map(|word| (*word).to_owned()));
         let (mut words, mut missing) = dictionary.look_up(&wanted);
         missing.retain(|word| asked.iter().flatten().any(|asked| asked == word));
 
@@ -131,26 +197,37 @@ impl Grammar {
             graph.phrase(phrase);
         }
         if number {
-            for digit in DIGITS.iter().filter(|digit| words.contains_key(**digit)) {
+            for digit in numerals.filter(|digit| words.contains_key(**digit)) {
                 graph.arc(BEFORE, AFTER, 1.0, digit);
                 graph.arc(AFTER, AFTER, 1.0, digit);
             }
         }
         for hub in [BEFORE, AFTER] {
-            for phone in UNKNOWN {
-                graph.arc(hub, hub, PHONE, &format!("{UNKNOWN_MARK}{phone}"));
+            for phone in &sounds.unknown {
+                graph.arc(hub, hub, PHONE, &marked(phone));
             }
             graph.arc(hub, END, 1.0, "");
         }
-        words.extend(UNKNOWN.iter().map(|phone| (format!("{UNKNOWN_MARK}{phone}"), vec![(*phone).to_owned()])));
-        let alone = (!number && !phrases.is_empty()).then(|| {
-            let mut graph = Graph::default();
-            graph.arc(BEFORE, PHRASE, 1.0, "");
-            graph.arc(AFTER, END, 1.0, "");
-            phrases.iter().for_each(|phrase| graph.phrase(phrase));
-            graph.text()
-        });
-        Self { text: graph.text(), alone, words, missing }
+        words.extend(sounds.unknown.iter().map(|phone| (marked(phone), vec![phone.clone()])));
+        let closed = (!number && !phrases.is_empty()).then(|| alone(phrases.iter()));
+        let digits = digits.filter(|_| !number).and_then(|dictionary| Digits::compile(&phrases, dictionary));
+        Self { text: graph.text(), alone: closed, words, digits, missing }
+    }
+}
+
+impl Digits {
+    /// Whether the model of the digits knows all words of this phrase.
+    pub fn has(&self, phrase: &str) -> bool {
+        phrase.split(' ').all(|word| self.words.contains_key(word))
+    }
+
+    /// Of the phrases, those that `dictionary` can say; none where that is fewer than two.
+    fn compile(phrases: &[Vec<String>], dictionary: &Dictionary) -> Option<Self> {
+        let wanted = phrases.iter().flatten().cloned().collect();
+        let words = dictionary.listed(&wanted);
+        let said: Vec<&Vec<String>> =
+            phrases.iter().filter(|phrase| phrase.iter().all(|word| words.contains_key(word))).collect();
+        (said.len() > 1).then(|| Self { text: alone(said.into_iter()), words })
     }
 }
 
@@ -221,13 +298,23 @@ mod tests {
         )
     }
 
+    fn compile(what: &Expectation) -> Grammar {
+        let dictionary = dictionary();
+        Grammar::compile(what, &dictionary, &sounds(), Some(&Dictionary::from_text("one W_one N_one\ntwo T_two\n")))
+    }
+
+    fn sounds() -> Sounds {
+        let unknown: Vec<String> = UNKNOWN[0].iter().map(|phone| (*phone).to_owned()).collect();
+        Sounds { all: unknown.clone(), unknown }
+    }
+
     fn expectation(kind: AnswerKind, phrases: &[&str]) -> Expectation {
         Expectation { kind, phrases: phrases.iter().map(|p| (*p).to_owned()).collect(), ..Expectation::default() }
     }
 
     #[test]
     fn phrases_become_chains_between_the_hubs() {
-        let grammar = Grammar::compile(&expectation(AnswerKind::Choice, &["Call me back!", "no"]), &dictionary());
+        let grammar = compile(&expectation(AnswerKind::Choice, &["Call me back!", "no"]));
         assert!(grammar.text.contains("TRANSITION 0 3 1 \nTRANSITION 1 3 0.01 \n"));
         assert!(grammar.text.contains("TRANSITION 3 4 1 call\nTRANSITION 4 5 1 me\nTRANSITION 5 1 1 back\n"));
         assert!(grammar.text.contains("TRANSITION 3 1 1 no\n"));
@@ -239,38 +326,69 @@ mod tests {
 
     #[test]
     fn the_phrases_alone_leave_no_room_for_anything_else() {
-        let grammar = Grammar::compile(&expectation(AnswerKind::Choice, &["call me", "no"]), &dictionary());
+        let grammar = compile(&expectation(AnswerKind::Choice, &["call me", "no"]));
         let alone = grammar.alone.unwrap();
         assert!(alone.contains("TRANSITION 3 1 1 no\n") && alone.contains("TRANSITION 1 2 1 \n"), "{alone}");
         assert!(!alone.contains(" _") && !alone.contains("TRANSITION 1 3"), "{alone}");
-        assert!(Grammar::compile(&expectation(AnswerKind::Number, &["no"]), &dictionary()).alone.is_none());
-        assert!(Grammar::compile(&Expectation::default(), &dictionary()).alone.is_none());
+        assert!(compile(&expectation(AnswerKind::Number, &["no"])).alone.is_none());
+        assert!(compile(&Expectation::default()).alone.is_none());
     }
 
     #[test]
     fn a_word_that_cannot_be_said_is_reported_and_its_phrase_left_out() {
-        let grammar = Grammar::compile(&expectation(AnswerKind::Choice, &["call xyzzy", "yes"]), &dictionary());
+        let grammar = compile(&expectation(AnswerKind::Choice, &["call xyzzy", "yes"]));
         assert_eq!(grammar.missing, ["xyzzy"]);
         assert!(grammar.text.contains(" yes\n") && !grammar.text.contains(" call\n"));
     }
 
     #[test]
     fn a_number_repeats_its_digits() {
-        let grammar = Grammar::compile(&expectation(AnswerKind::Number, &[]), &dictionary());
+        let grammar = compile(&expectation(AnswerKind::Number, &[]));
         assert!(grammar.text.contains("TRANSITION 0 1 1 two\nTRANSITION 1 1 1 two\n"));
         assert!(grammar.missing.is_empty(), "{:?}", grammar.missing);
     }
 
     #[test]
     fn nothing_expected_is_still_a_grammar() {
-        let grammar = Grammar::compile(&Expectation::default(), &dictionary());
+        let grammar = compile(&Expectation::default());
         assert!(grammar.text.contains("TRANSITION 0 2 1 \n") && grammar.text.contains("_AA"));
+    }
+
+    #[test]
+    fn phrases_of_digits_are_for_the_model_of_digits_too() {
+        let digits = compile(&expectation(AnswerKind::Choice, &["one two", "no one", "two"])).digits.unwrap();
+        assert!(digits.text.contains(" two\n") && !digits.text.contains(" no\n"), "{}", digits.text);
+        assert_eq!(digits.words["one"], ["W_one N_one"]);
+        assert!(compile(&expectation(AnswerKind::Choice, &["one", "no"])).digits.is_none());
+    }
+
+    #[test]
+    fn sounds_are_those_of_the_dictionary() {
+        let english = Sounds::of(&Dictionary::from_text("a AA IY UW ER S T K N L F ZH\n"));
+        assert!(english.all.len() == 11 && english.unknown.len() == 10 && !english.unknown.contains(&"ZH".to_owned()));
+        let other = Sounds::of(&Dictionary::from_text("ja j a\nnein n ei n\n"));
+        assert_eq!((other.all.len(), other.unknown.len()), (4, 4));
+        assert!(other.text().contains("TRANSITION 0 0 0.01 _ei\n"), "{}", other.text());
+    }
+
+    #[test]
+    fn chinese_is_written_without_blanks() {
+        assert_eq!(written("不需要 信用卡"), "不需要信用卡");
+        assert_eq!(written("要 vip 卡"), "要 vip 卡");
+        assert_eq!(written("call me back"), "call me back");
+        assert_eq!(written(""), "");
+    }
+
+    #[test]
+    fn one_phrase_is_a_grammar() {
+        let text = phrase_text("call me");
+        assert!(text.contains("TRANSITION 3 4 1 call\nTRANSITION 4 1 1 me\n"), "{text}");
     }
 
     #[test]
     fn phrases_share_their_beginnings() {
         let what = expectation(AnswerKind::Choice, &["call me", "call me back", "call no"]);
-        let text = Grammar::compile(&what, &dictionary()).text;
+        let text = compile(&what).text;
         assert_eq!(text.matches("TRANSITION 3 4 1 call\n").count(), 1);
         assert!(text.contains("TRANSITION 4 1 1 me\n") && text.contains("TRANSITION 4 5 1 me\n"));
         assert!(text.contains("TRANSITION 4 1 1 no\n"));
@@ -284,7 +402,7 @@ mod tests {
         let mut phrases = vec!["yes".to_owned()];
         phrases.extend((0..MAX_PHRASES).map(long));
         phrases.push("no".to_owned());
-        let grammar = Grammar::compile(&Expectation { phrases, ..Expectation::default() }, &dictionary());
+        let grammar = compile(&Expectation { phrases, ..Expectation::default() });
         assert!(grammar.text.contains(" yes\n") && !grammar.text.contains(" no\n"));
     }
 
@@ -292,7 +410,7 @@ mod tests {
         #[test]
         fn any_phrase_gives_a_well_formed_grammar(phrases in proptest::collection::vec(".{0,40}", 0..6)) {
             let what = Expectation { phrases, ..Expectation::default() };
-            let grammar = Grammar::compile(&what, &dictionary());
+            let grammar = compile(&what);
             for line in grammar.text.lines().filter(|l| l.starts_with("TRANSITION")) {
                 let fields: Vec<&str> = line.split_whitespace().collect();
                 proptest::prop_assert!(fields.len() == 4 || fields.len() == 5, "{line}");

@@ -3,20 +3,25 @@
 //! Its acoustic model and a grammar of the expected phrases (see [`grammar`]) understand short answers in a fiftieth of
 //! real time. It is not a dictation machine: what was not expected is heard as unknown and has a low confidence.
 
+mod acoustics;
+mod again;
 mod band;
 mod confidence;
 mod decode;
 mod dictionary;
+mod ear;
 mod features;
 #[allow(unsafe_code)]
 mod ffi;
 mod grammar;
 mod letters;
+mod opinion;
 mod stream;
 
 use crate::audio::bandwidth::BandModel;
 use crate::engine::batch::Pool;
 use crate::speech::{EngineError, Expectation, Language, Recognizer, RecognizerStream, Wake};
+use acoustics::Acoustics;
 pub use band::NarrowBand;
 use dictionary::Dictionary;
 use grammar::Grammar;
@@ -29,45 +34,39 @@ const NAME: &str = "pocketsphinx";
 const PACKAGES: &str = "apt-get install libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us";
 /// The weights of the band extension, with their card in `audio-models/band-extension/`.
 const EXTENSION: &[u8] = include_bytes!("../../../../audio-models/band-extension/telephone.band");
-/// The file that says how an acoustic model's features are made.
-const FEATURES: &str = "feat.params";
-/// The files that an acoustic model cannot do without: the library ends the process over some of them.
-const MODEL_FILES: [&str; 5] = [FEATURES, "mdef", "means", "variances", "transition_matrices"];
-
-/// What a model's `feat.params` may say that decoder and front end take over; it also holds notes for training, and how the
-/// channel's mean is taken out.
-const FEATURE_KEYS: [&str; 19] = [
-    "-lowerf",
-    "-upperf",
-    "-nfilt",
-    "-nfft",
-    "-ncep",
-    "-wlen",
-    "-frate",
-    "-alpha",
-    "-transform",
-    "-lifter",
-    "-round_filters",
-    "-unit_area",
-    "-remove_dc",
-    "-remove_noise",
-    "-remove_silence",
-    "-feat",
-    "-svspec",
-    "-agc",
-    "-varnorm",
-];
+/// Where `tipring models fetch hub4wsj-8k` puts the model for the telephone.
+const NARROW_MODEL: &str = "audio-models/hub4wsj-8k";
+/// Where the package pocketsphinx-testdata has a model that knows digits.
+const DIGITS: &str = "/usr/share/pocketsphinx/test/data/tidigits";
+/// The language of these two.
+const ENGLISH: &str = "en";
+/// Where `tipring models fetch tdt-8k` puts the model for Mandarin, and its language.
+const MANDARIN_MODEL: &str = "audio-models/tdt-8k";
+const MANDARIN: &str = "zh";
 
 /// Settings of the engine: `[engine.pocketsphinx]`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Directory of the acoustic model; it must be one for 16 kHz.
+    /// Directory of the acoustic model; it hears audio of 16 kHz.
     pub model: PathBuf,
     /// Pronunciations of all words of the language.
     pub dictionary: PathBuf,
     /// The language of both, without a region.
     pub language: Language,
+    /// Directory of a second acoustic model with the sounds of the first, made for the telephone: its opinion is asked before
+    /// an answer is given. One that is not there, at the place where it is expected, is done without.
+    pub narrow_model: PathBuf,
+    /// Directory of an acoustic model that knows digits and nothing else, asked where digits are in question, and the
+    /// pronunciations of its words.
+    pub digits_model: PathBuf,
+    /// See `digits_model`.
+    pub digits_dictionary: PathBuf,
+    /// Directory of an acoustic model for Mandarin, and the pronunciations of its words: heard beside `language`. One that is
+    /// not there, at the place where it is expected, is done without.
+    pub mandarin_model: PathBuf,
+    /// See `mandarin_model`.
+    pub mandarin_dictionary: PathBuf,
     /// Audio that may wait to be decoded, in milliseconds; when it is more, the oldest is dropped.
     pub queue_ms: u64,
     /// Compiled grammars that are kept, one for each state of a flow.
@@ -85,6 +84,11 @@ impl Default for Config {
             model: model.join("en-us"),
             dictionary: model.join("cmudict-en-us.dict"),
             language: Language::default(),
+            narrow_model: NARROW_MODEL.into(),
+            digits_model: Path::new(DIGITS).join("hmm"),
+            digits_dictionary: Path::new(DIGITS).join("lm/tidigits.dic"),
+            mandarin_model: MANDARIN_MODEL.into(),
+            mandarin_dictionary: Path::new(MANDARIN_MODEL).join("mandarin_notone.dic"),
             queue_ms: 10_000,
             grammars: 256,
             narrow_band: NarrowBand::default(),
@@ -95,18 +99,19 @@ impl Default for Config {
 
 /// The engine. One serves all calls.
 pub struct PocketSphinx {
-    model: Arc<Model>,
+    /// By language.
+    models: Vec<(Language, Arc<Model>)>,
     pool: Pool,
     queue_frames: usize,
-    language: Language,
 }
 
-/// What all decoders share.
+/// What all decoders of a language share.
 struct Model {
-    directory: String,
-    /// How the acoustic model's features are made: options of the library.
-    features: Vec<(String, String)>,
-    dictionary: Dictionary,
+    /// The model that hears everything.
+    main: Acoustics,
+    /// Those that are asked for their opinion.
+    narrow: Option<Acoustics>,
+    digits: Option<Acoustics>,
     cache: Mutex<Cache>,
     max_grammars: usize,
     narrow_band: NarrowBand,
@@ -127,47 +132,36 @@ impl PocketSphinx {
     /// [`EngineError::Unavailable`] when a library or a file is missing; the text names the packages to install.
     pub fn open(config: &Config, pool: &Pool) -> Result<Self, EngineError> {
         ffi::available().map_err(|e| unavailable(format!("{e}; install it with: {PACKAGES}")))?;
-        let missing = MODEL_FILES.iter().map(|file| config.model.join(file)).find(|path| !path.is_file());
-        if let Some(path) = missing {
-            let path = path.display();
-            return Err(unavailable(format!(
-                "no acoustic model: {path} is missing; set engine.pocketsphinx.model or: {PACKAGES}"
-            )));
-        }
-        let Some(directory) = config.model.to_str().map(str::to_owned) else {
-            return Err(unavailable(format!("the path of the model is not UTF-8: {}", config.model.display())));
-        };
         let dictionary = Dictionary::read(&config.dictionary)
             .map_err(|e| unavailable(format!("{e}; set engine.pocketsphinx.dictionary or: {PACKAGES}")))?;
-        let path = config.model.join(FEATURES);
-        let features =
-            std::fs::read_to_string(&path).map_err(|e| unavailable(format!("cannot read {}: {e}", path.display())))?;
-        let model = Model {
-            directory,
-            features: feature_options(&features),
-            dictionary,
-            cache: Mutex::default(),
-            max_grammars: config.grammars.max(1),
-            narrow_band: config.narrow_band,
-            extension: Arc::new(extension(config)?),
-        };
+        let dictionary = Arc::new(dictionary);
+        let main = Acoustics::read(&config.model, Arc::clone(&dictionary))
+            .map_err(|e| unavailable(format!("{e}; set engine.pocketsphinx.model or: {PACKAGES}")))?;
+        let narrow = opinion::narrow(config, dictionary)?;
+        let digits = opinion::digits(config)?;
+        let mut models = vec![(config.language.clone(), Model::new(config, main, narrow, digits)?)];
+        if let Some(main) = opinion::mandarin(config)? {
+            models.push((Language(MANDARIN.to_owned()), Model::new(config, main, None, None)?));
+        }
         // A model that does not load is better found here than by a caller.
-        decode::Decoding::new(&model, model.grammar(&Arc::default()))
-            .map_err(|e| unavailable(format!("{e}: {}; it must be a model for 16 kHz", config.model.display())))?;
+        for (key, acoustics) in models.iter().flat_map(|(_, model)| model.all()) {
+            ear::Ear::open(acoustics, NarrowBand::Plain, &Arc::new(BandModel::zero()))
+                .map_err(|e| unavailable(format!("engine.pocketsphinx.{key}: {e}; name another model")))?;
+        }
         Ok(Self {
-            model: Arc::new(model),
+            models: models.into_iter().map(|(language, model)| (language, Arc::new(model))).collect(),
             pool: pool.clone(),
             queue_frames: usize::try_from(config.queue_ms / crate::audio::FRAME_MS).unwrap_or(usize::MAX).max(10),
-            language: config.language.clone(),
         })
     }
 
-    fn speaks(&self, language: &Language) -> Result<(), EngineError> {
+    /// The model of a language.
+    fn model(&self, language: &Language) -> Result<&Arc<Model>, EngineError> {
         let asked = language.0.split('-').next().unwrap_or_default();
-        if asked == self.language.0 {
-            return Ok(());
-        }
-        Err(EngineError::Language { engine: NAME.to_owned(), language: language.0.clone() })
+        let known = self.models.iter().find(|(language, _)| language.0 == asked);
+        known
+            .map(|(_, model)| model)
+            .ok_or_else(|| EngineError::Language { engine: NAME.to_owned(), language: language.0.clone() })
     }
 }
 
@@ -177,17 +171,33 @@ impl Recognizer for PocketSphinx {
     }
 
     fn prepare(&self, what: &Arc<Expectation>) -> Result<Vec<String>, EngineError> {
-        self.speaks(&what.language)?;
-        Ok(self.model.grammar(what).1.missing.clone())
+        Ok(self.model(&what.language)?.grammar(what).1.missing.clone())
     }
 
     fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError> {
-        self.speaks(language)?;
-        Ok(Box::new(stream::Stream::open(Arc::clone(&self.model), &self.pool, self.queue_frames, wake)?))
+        let model = Arc::clone(self.model(language)?);
+        Ok(Box::new(stream::Stream::open(model, &self.pool, self.queue_frames, wake)?))
     }
 }
 
 impl Model {
+    fn new(
+        config: &Config,
+        main: Acoustics,
+        narrow: Option<Acoustics>,
+        digits: Option<Acoustics>,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            main,
+            narrow,
+            digits,
+            cache: Mutex::default(),
+            max_grammars: config.grammars.max(1),
+            narrow_band: config.narrow_band,
+            extension: Arc::new(extension(config)?),
+        })
+    }
+
     /// The grammar of an expectation, compiled unless it is at hand, and the number under which decoders keep it.
     fn grammar(&self, what: &Arc<Expectation>) -> (u64, Arc<Grammar>) {
         {
@@ -201,7 +211,8 @@ impl Model {
             }
         }
         // Some milliseconds over the dictionary, not under the lock; two threads may compile the same one.
-        let grammar = Arc::new(Grammar::compile(what, &self.dictionary));
+        let digits = self.digits.as_ref().map(|digits| &*digits.dictionary);
+        let grammar = Arc::new(Grammar::compile(what, &self.main.dictionary, &self.main.sounds, digits));
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let id = cache.next;
         cache.next += 1;
@@ -212,27 +223,15 @@ impl Model {
         (id, grammar)
     }
 
-    fn options(&self) -> Vec<(&str, &str)> {
-        let mut options = vec![
-            ("-hmm", self.directory.as_str()),
-            // Words are added as grammars need them: the whole dictionary would take 22 MB per call.
-            ("-dict", "/dev/null"),
-            ("-bestpath", "no"),
-            // What the model says of its features overrules what is said here, unless it is said from here: the channel's
-            // mean is taken out in `features`.
-            ("-featparams", "/dev/null"),
-            ("-cmn", "none"),
+    /// All models, by the keys of the settings that name them.
+    fn all(&self) -> impl Iterator<Item = (&'static str, &Acoustics)> {
+        let models = [
+            ("model", Some(&self.main)),
+            ("narrow_model", self.narrow.as_ref()),
+            ("digits_model", self.digits.as_ref()),
         ];
-        options.extend(self.features.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        options
+        models.into_iter().filter_map(|(key, model)| Some((key, model?)))
     }
-}
-
-/// How the model's features are made, from the text of its `feat.params`.
-fn feature_options(text: &str) -> Vec<(String, String)> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let pairs = words.as_chunks::<2>().0.iter();
-    pairs.filter(|[key, _]| FEATURE_KEYS.contains(key)).map(|[key, value]| ((*key).into(), (*value).into())).collect()
 }
 
 /// The weights of the band extension.
@@ -287,20 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn of_the_models_features_what_is_known_is_taken_over() {
-        let options =
-            feature_options("-lowerf 130\n-upperf 6800\n-model ptm\n-cmn batch\n-cmninit 41,-5\n-feat 1s_c_d_dd\n-agc");
-        let options: Vec<_> = options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        assert_eq!(options, [("-lowerf", "130"), ("-upperf", "6800"), ("-feat", "1s_c_d_dd")]);
-    }
-
-    #[test]
     fn grammars_are_compiled_once_and_bounded() {
-        let dictionary = Dictionary::from_text("yes Y EH S\n");
         let model = Model {
-            directory: String::new(),
-            features: Vec::new(),
-            dictionary,
+            main: Acoustics::of_dictionary("yes Y EH S\n"),
+            narrow: None,
+            digits: None,
             cache: Mutex::default(),
             max_grammars: 2,
             narrow_band: NarrowBand::Plain,
