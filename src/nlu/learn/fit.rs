@@ -47,6 +47,8 @@ pub struct Recipe {
     pub bytes: usize,
     /// Whether the nearest texts vote.
     pub near: bool,
+    /// What each view of a text counts for; a view that counts nothing is left out.
+    pub views: [f32; VIEWS],
     /// What the odds of a feature in a class against the others add to the separators' weights.
     pub odds: f32,
     /// The share of texts out of scope that the margin should find, when there are any.
@@ -64,6 +66,8 @@ impl Default for Recipe {
             least: 2,
             bytes: 5_900_000,
             near: true,
+            // The concepts are those of sales calls.
+            views: [1.0, 1.0, 1.0, 0.0],
             odds: 0.0,
             find: 0.68,
         }
@@ -76,7 +80,17 @@ impl Recipe {
     pub fn telesales(seed: u64, bytes: usize) -> Self {
         let net = NetConfig { nets: 1, hidden: 48, rounds: 12, mix: 0.5, ..NetConfig::default() };
         // The scenes take another quarter.
-        Self { seed, bytes: bytes * 3 / 4, parts: 4, tries: 1, find: 0.6, odds: 0.05, net, ..Self::default() }
+        Self {
+            seed,
+            bytes: bytes * 3 / 4,
+            parts: 4,
+            tries: 1,
+            find: 0.6,
+            odds: 0.05,
+            views: [1.0, 0.8, 1.0, 1.5],
+            net,
+            ..Self::default()
+        }
     }
 }
 
@@ -148,7 +162,7 @@ fn once(
     let fixed = size / every + count * (hidden * 4 + 24) + 1000;
     let row = 8 + 4 + count.div_ceil(2) + if hidden > 0 { 4 + hidden.div_ceil(2) } else { 0 };
     let most = recipe.bytes.saturating_sub(fixed) / row;
-    let vocabulary = choose(kept, read, classes, count, recipe.least, most);
+    let vocabulary = choose(kept, read, classes, count, recipe, most);
     let width = vocabulary.len();
     let mut weighted = Vec::new();
     let mut words = Vec::new();
@@ -231,12 +245,19 @@ fn odds(examples: &[Example], count: usize, width: usize, share: f32, line: &mut
 }
 
 /// The features that tell most about the class: by how many texts they are in and how much they change what is expected.
-fn choose(kept: &[usize], read: &[Features], classes: &[usize], count: usize, least: u32, most: usize) -> Vocabulary {
+fn choose(
+    kept: &[usize],
+    read: &[Features],
+    classes: &[usize],
+    count: usize,
+    recipe: &Recipe,
+    most: usize,
+) -> Vocabulary {
     let mut before = vec![0.0f32; count];
     kept.iter().for_each(|n| before[classes[*n]] += 1.0);
     let total = kept.len().max(1) as f32;
     let mut candidates: Vec<(f32, usize, u32, f32)> = Vec::new();
-    for view in 0..VIEWS {
+    for view in (0..VIEWS).filter(|view| recipe.views[*view] > 0.0) {
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         let mut own = Vec::new();
         for n in kept {
@@ -248,7 +269,7 @@ fn choose(kept: &[usize], read: &[Features], classes: &[usize], count: usize, le
         }
         pairs.sort_unstable();
         for texts in pairs.chunk_by(|a, b| a.0 == b.0) {
-            if (texts.len() as u32) < least {
+            if (texts.len() as u32) < recipe.least {
                 continue;
             }
             let have = texts.len() as f32;
@@ -269,5 +290,5 @@ fn choose(kept: &[usize], read: &[Features], classes: &[usize], count: usize, le
     for (_, view, hash, rarity) in candidates {
         views[view].push((hash, rarity));
     }
-    Vocabulary::new(views)
+    Vocabulary::new(views, recipe.views)
 }
