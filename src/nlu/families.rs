@@ -316,6 +316,9 @@ mod tests {
                 assert!(learned >= 30 && held >= 10 && learned + held >= 40, "{} {learned} {held}", action.id());
             }
             assert!(count(&set.own, None) >= 40 && count(&set.held, None) >= 10);
+            for action in Action::all() {
+                assert!(count(&set.strangers, Some(action)) >= 100, "{} of strangers", action.id());
+            }
             // A family that is held back is not learned from, by the letter.
             let learned = set.own.families.iter().chain(&set.strangers.families);
             let learned: BTreeSet<&str> = learned.map(|f| f.1.as_str()).collect();
