@@ -10,7 +10,7 @@ use super::nearest::Nearest;
 use super::vocabulary::Vocabulary;
 
 /// The first bytes of a model.
-const MAGIC: &[u8; 8] = b"tripint1";
+const MAGIC: &[u8; 8] = b"tripint2";
 /// What is known of a text beside its class, to judge whether it is in scope.
 pub(crate) const SIGNS: usize = 7;
 

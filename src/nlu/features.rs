@@ -1,22 +1,25 @@
-//! What a classifier sees of a text: hashed n-grams in three views.
+//! What a classifier sees of a text: hashed n-grams in three views, and the concepts that its words stand for.
 //!
 //! Latin script: words and their pairs, the letters within words, and pairs of stems that stand apart. Chinese script: the words
 //! of jieba, the characters, and the syllables that they are spoken with, so that a recogniser which wrote another character of
 //! the same sound does little harm. A text may mix both.
 
+use super::concepts;
 use super::language::is_han;
 use jieba_rs::Jieba;
 use pinyin::ToPinyin;
 use std::sync::OnceLock;
 
 /// How many views there are. Each is weighted and scaled to unit length by itself.
-pub const VIEWS: usize = 3;
+pub const VIEWS: usize = 4;
 /// Words and their neighbours.
 pub const WORDS: usize = 0;
 /// Letters or characters.
 pub const LETTERS: usize = 1;
 /// Stems that stand apart; in Chinese, syllables.
 pub const SOUNDS: usize = 2;
+/// Concepts and their pairs.
+pub const CONCEPTS: usize = 3;
 
 /// A text longer than this, in characters, is cut: nobody says so much in one turn, and the time per reading stays bounded.
 const LONGEST: usize = 400;
@@ -37,21 +40,41 @@ pub struct Features {
     text: String,
     words: Vec<(usize, usize)>,
     stems: Vec<u32>,
+    /// What concepts are looked up by: words without endings, contractions taken apart, or Chinese characters; and how they sound.
+    units: Vec<u32>,
+    spoken: Vec<u32>,
+    found: Vec<concepts::Found>,
 }
 
 impl Features {
     /// Reads a text. What was read before is forgotten.
     pub fn read(&mut self, text: &str) {
+        let text = self.begin(text);
+        self.word_grams(&text);
+        self.pairs();
+        concepts::shipped().find(&self.units, &self.spoken, &mut self.found);
+        concepts::grams(&self.found, &mut self.views[CONCEPTS]);
+        self.text = text;
+    }
+
+    /// The units of a text, and how they sound.
+    pub(crate) fn units(&mut self, text: &str) -> (&[u32], &[u32]) {
+        self.text = self.begin(text);
+        (&self.units, &self.spoken)
+    }
+
+    /// Forgets what was read before and splits a text, which it gives back normalised.
+    fn begin(&mut self, text: &str) -> String {
         self.views.iter_mut().for_each(Vec::clear);
+        for list in [&mut self.stems, &mut self.units, &mut self.spoken] {
+            list.clear();
+        }
         self.words.clear();
-        self.stems.clear();
         self.text.clear();
         normalise(text, &mut self.text);
         let text = std::mem::take(&mut self.text);
         self.split(&text);
-        self.word_grams(&text);
-        self.pairs();
-        self.text = text;
+        text
     }
 
     /// Whether the text holds nothing that could be read.
@@ -87,6 +110,11 @@ impl Features {
         let start = from + text[from..end].find(word).unwrap_or(0);
         self.words.push((start, start + word.len()));
         self.stems.push(hash(7, stem(word).as_bytes()));
+        for part in apart(word).into_iter().filter(|part| !part.is_empty()) {
+            let unit = hash(7, stem(part).as_bytes());
+            self.units.push(unit);
+            self.spoken.push(unit);
+        }
         // As `char_wb` of scikit-learn: n-grams of the word with a blank on either side.
         let mut padded = [0u8; 66];
         let bytes = word.as_bytes();
@@ -120,6 +148,10 @@ impl Features {
             sounds.rotate_right(1);
             letters[0] = hash(11, c.encode_utf8(&mut [0; 4]).as_bytes());
             sounds[0] = syllable(c);
+            if !matches!(c, '^' | '$') {
+                self.units.push(letters[0]);
+                self.spoken.push(sounds[0]);
+            }
             for n in 1..=4.min(seen + 1) {
                 if n == 1 && matches!(c, '^' | '$') {
                     continue;
@@ -164,6 +196,35 @@ impl Features {
 /// Part of a word of Latin script.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() || c == '\''
+}
+
+/// `don't` as `do not`, `I'm` as `I am`, `she's` as `she is`.
+fn apart(word: &str) -> [&str; 2] {
+    if let Some(verb) = word.strip_suffix("n't") {
+        return [
+            if verb == "ca" {
+                "can"
+            } else if verb == "wo" {
+                "will"
+            } else {
+                verb
+            },
+            "not",
+        ];
+    }
+    let Some((first, last)) = word.split_once('\'') else {
+        return if word == "cannot" { ["can", "not"] } else { [word, ""] };
+    };
+    let full = match last {
+        "m" => "am",
+        "re" => "are",
+        "ve" => "have",
+        "ll" => "will",
+        "d" => "would",
+        "s" => "is",
+        other => other,
+    };
+    [first, full]
 }
 
 /// Small letters, half width, straight apostrophes, digits alike.
@@ -271,7 +332,7 @@ mod tests {
     #[test]
     fn scripts_may_mix_and_width_case_and_digits_do_not_matter() {
         let mixed = read("这个APP多少钱 now");
-        assert!(mixed.views.iter().all(|view| view.len() > 5), "{mixed:?}");
+        assert!(mixed.views.iter().all(|view| view.len() > 3), "{mixed:?}");
         assert_eq!(read("Call ME at ５").views, read("call me at 7").views);
         assert!(read(" ... ，！").is_empty() && !read("嗯").is_empty());
     }
@@ -298,6 +359,6 @@ mod tests {
     #[test]
     fn a_text_without_end_is_cut() {
         let features = read(&"价格多少 what is it ".repeat(5000));
-        assert!(features.views.iter().map(Vec::len).sum::<usize>() < 20 * LONGEST);
+        assert!(features.views.iter().map(Vec::len).sum::<usize>() < 40 * LONGEST);
     }
 }

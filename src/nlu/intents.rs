@@ -7,7 +7,7 @@ use super::features::Features;
 use super::{Action, Industry, Language, NluError, ReadIntents, Reading, Scene, Scope};
 
 /// The first bytes of a file of models.
-const MAGIC: &[u8; 8] = b"tripintA";
+const MAGIC: &[u8; 8] = b"tripintB";
 /// Sounds of somebody who has not begun to speak.
 const FILLERS: [&str; 20] = [
     "uh", "um", "er", "erm", "uhm", "ah", "hmm", "mm", "well", "so", "呃", "额", "那个", "这个", "就是", "嘶", "唔",
@@ -128,6 +128,7 @@ impl Intents {
         if intents.zh.is_none() && intents.en.is_none() {
             return Err(NluError::Model("it has no language"));
         }
+        super::concepts::shipped();
         if intents.zh.is_some() {
             super::features::jieba();
         }

@@ -8,6 +8,7 @@
 mod action;
 mod bytes;
 mod classifier;
+mod concepts;
 mod error;
 pub mod families;
 mod features;

@@ -11,19 +11,18 @@ pub struct Vocabulary {
     hashes: Vec<u32>,
     /// Inverse document frequency.
     rarity: Vec<f32>,
+    /// What each view counts for, as the length of its vector.
+    weights: [f32; VIEWS],
     /// Where each view begins, and the last ends.
     bounds: [usize; VIEWS + 1],
     /// Open addressing over the hashes: row + 1.
     places: Vec<u32>,
 }
 
-/// What each view counts for, as the length of its vector.
-pub(crate) const VIEW_WEIGHT: [f32; VIEWS] = [1.0, 1.0, 1.0];
-
 impl Vocabulary {
-    /// Of the features of each view, with their rarity; in order within a view.
-    pub(crate) fn new(views: [Vec<(u32, f32)>; VIEWS]) -> Self {
-        let mut vocabulary = Self::default();
+    /// Of the features of each view, with their rarity; in order within a view. `weights`: what each view counts for.
+    pub(crate) fn new(views: [Vec<(u32, f32)>; VIEWS], weights: [f32; VIEWS]) -> Self {
+        let mut vocabulary = Self { weights, ..Self::default() };
         for (view, mut features) in views.into_iter().enumerate() {
             features.sort_by_key(|f| f.0);
             features.dedup_by_key(|f| f.0);
@@ -96,7 +95,7 @@ impl Vocabulary {
                 *count = (1.0 + count.ln()) * self.rarity[*row as usize];
                 square += *count * *count;
             }
-            let scale = VIEW_WEIGHT[view] / square.sqrt().max(1e-9);
+            let scale = self.weights[view] / square.sqrt().max(1e-9);
             out[from..].iter_mut().for_each(|f| f.1 *= scale);
             ends[view] = out.len();
         }
@@ -105,6 +104,7 @@ impl Vocabulary {
 
     pub(crate) fn write(&self, out: &mut Writer) {
         self.bounds.iter().for_each(|bound| out.count(*bound));
+        out.floats(&self.weights);
         out.words(&self.hashes);
         out.floats(&self.rarity);
     }
@@ -114,7 +114,10 @@ impl Vocabulary {
         for bound in &mut bounds {
             *bound = from.count()?;
         }
-        let mut vocabulary = Self { bounds, hashes: from.words()?, rarity: from.floats()?, places: Vec::new() };
+        let weights = from.floats()?;
+        let weights = weights.try_into().map_err(|_| NluError::Model("its views have the wrong number"))?;
+        let mut vocabulary =
+            Self { bounds, weights, hashes: from.words()?, rarity: from.floats()?, places: Vec::new() };
         let fits = vocabulary.rarity.len() == vocabulary.hashes.len()
             && bounds.is_sorted()
             && bounds[0] == 0

@@ -6,7 +6,10 @@ use crate::nlu::classifier::{Blend, Parts, SIGNS, signs, weigh};
 /// So many texts are enough to weigh by.
 const ENOUGH: usize = 6000;
 
-/// The weights under which the right class is likeliest, and the margin of what is out of scope.
+/// What a wrong answer counts beside the surprise at the right one.
+const WRONG: f32 = 3.0;
+
+/// The weights under which the right class is likeliest and oftenest the first, and the margin of what is out of scope.
 pub(super) fn fit(
     tried: &[(Parts, usize)],
     outside: Option<usize>,
@@ -25,7 +28,12 @@ pub(super) fn fit(
         blend.near = 0.0;
     }
     let surprise = |blend: &Blend| -> f32 {
-        inside.iter().map(|(parts, class)| -(weigh(parts, blend, outside).0[*class] + 1e-6).ln()).sum()
+        let cost = |(parts, class): &&(Parts, usize)| {
+            let sums = weigh(parts, blend, outside).0;
+            let first = sums.iter().enumerate().all(|(n, p)| n == *class || Some(n) == outside || *p < sums[*class]);
+            (if first { 0.0 } else { WRONG }) - (sums[*class] + 1e-6).ln()
+        };
+        inside.iter().map(cost).sum()
     };
     let mut best = surprise(&blend);
     for step in [1.6f32, 1.25, 1.1] {

@@ -9,7 +9,7 @@ mod telesales;
 pub use fit::{Recipe, Text, fit};
 pub use net::NetConfig;
 pub use svm::SvmConfig;
-pub use telesales::teach;
+pub use telesales::{teach, texts, utterances};
 
 /// One text as it is learned from.
 #[derive(Clone, Debug, Default)]

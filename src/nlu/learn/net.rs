@@ -23,11 +23,22 @@ pub struct NetConfig {
     pub rate: f32,
     /// How much of the wanted answer is spread over all classes.
     pub smooth: f32,
+    /// The share of examples that are shown mixed with another one, with the answers mixed alike.
+    pub mix: f32,
 }
 
 impl Default for NetConfig {
     fn default() -> Self {
-        Self { nets: 2, hidden: 96, rounds: 30, drop_features: 0.5, drop_hidden: 0.5, rate: 0.02, smooth: 0.05 }
+        Self {
+            nets: 2,
+            hidden: 96,
+            rounds: 30,
+            drop_features: 0.5,
+            drop_hidden: 0.5,
+            rate: 0.02,
+            smooth: 0.05,
+            mix: 0.0,
+        }
     }
 }
 
@@ -85,13 +96,13 @@ impl Net {
                 step += 1.0;
                 shown.clear();
                 let scale = 1.0 / (1.0 - config.drop_features);
-                shown.extend(
-                    example
-                        .features
-                        .iter()
-                        .filter(|_| chance.unit() >= config.drop_features)
-                        .map(|f| (f.0, f.1 * scale)),
-                );
+                let other = (chance.unit() < config.mix).then(|| &examples[chance.below(examples.len())]);
+                let part = if other.is_some() { 0.5 + 0.5 * chance.unit() } else { 1.0 };
+                for (example, part) in [(Some(example), part), (other, 1.0 - part)] {
+                    let kept = example.map_or(&[][..], |e| &e.features).iter();
+                    let kept = kept.filter(|_| chance.unit() >= config.drop_features);
+                    shown.extend(kept.map(|f| (f.0, f.1 * scale * part)));
+                }
                 net.middle(&shown, &mut middle);
                 for (kept, middle) in kept.iter_mut().zip(&mut middle) {
                     *kept = if chance.unit() < config.drop_hidden { 0.0 } else { 1.0 / (1.0 - config.drop_hidden) };
@@ -101,7 +112,10 @@ impl Net {
                 softmax(&mut wanted);
                 let share = config.smooth / classes as f32;
                 for (class, wanted) in wanted.iter_mut().enumerate() {
-                    let target = share + if class == example.label { 1.0 - config.smooth } else { 0.0 };
+                    let mut target = share;
+                    for (label, part) in [(Some(example.label), part), (other.map(|e| e.label), 1.0 - part)] {
+                        target += if Some(class) == label { (1.0 - config.smooth) * part } else { 0.0 };
+                    }
                     *wanted = (*wanted - target) * example.weight;
                 }
                 back.fill(0.0);

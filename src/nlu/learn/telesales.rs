@@ -1,7 +1,7 @@
 //! From families to the models of a language.
 
 use super::{Chance, Recipe, SvmConfig, Text, fit};
-use crate::nlu::families::{OUTSIDE, Set};
+use crate::nlu::families::{OUTSIDE, Set, Utterance};
 use crate::nlu::features::hash;
 use crate::nlu::intents::{Intents, NAMELESS, Tongue};
 use crate::nlu::language::is_han;
@@ -9,7 +9,9 @@ use crate::nlu::{Action, Language, NluError, Scene};
 use std::collections::{HashMap, HashSet};
 
 /// How many utterances of a family are learned from.
-const EACH: usize = 6;
+const EACH: usize = 4;
+/// The same of a stranger's family, of which there are three times as many.
+const EACH_STRANGE: usize = 3;
 /// How much of a copy is misheard.
 const MISHEARD: f32 = 0.12;
 /// What people put before and after, that changes nothing.
@@ -44,9 +46,11 @@ const AROUND_ZH: [(&str, &str); 14] = [
     ("那", ""),
 ];
 
-/// What the held-out families can expand to, so that nothing like it is learned: the families are by one hand, and one hand
+/// What the held-out families can expand to, so that it is not learned, nor, of what is by the same hand, anything like it: one hand
 /// repeats itself.
 struct Held {
+    /// The utterances themselves.
+    same: HashSet<u64>,
     /// The words (in Chinese the characters) and their pairs of each utterance.
     utterances: Vec<HashSet<u32>>,
     /// The utterances that have a feature.
@@ -58,7 +62,8 @@ const ALIKE: f32 = 0.6;
 
 impl Held {
     fn new(set: &Set) -> Self {
-        let mut held = Self { utterances: Vec::new(), having: HashMap::new() };
+        let mut held = Self { same: HashSet::new(), utterances: Vec::new(), having: HashMap::new() };
+        held.same.extend(set.held.utterances(400, 0).iter().map(|said| bare(&said.text)));
         for said in set.held.utterances(60, 0) {
             let grams = grams(&said.text);
             for gram in &grams {
@@ -69,7 +74,16 @@ impl Held {
         held
     }
 
+    /// The very words are a held-out family's.
     fn has(&self, text: &str) -> bool {
+        self.same.contains(&bare(text))
+    }
+
+    /// The words are, or nearly.
+    fn has_alike(&self, text: &str) -> bool {
+        if self.has(text) {
+            return true;
+        }
         let grams = grams(text);
         let mut shared: HashMap<usize, usize> = HashMap::new();
         for utterance in grams.iter().filter_map(|gram| self.having.get(gram)).flatten() {
@@ -81,6 +95,12 @@ impl Held {
         };
         shared.into_iter().any(alike)
     }
+}
+
+/// The letters and characters of a text, as one number.
+fn bare(text: &str) -> u64 {
+    let letters: String = text.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    u64::from(hash(42, letters.as_bytes())) << 32 | u64::from(hash(43, letters.as_bytes()))
 }
 
 /// Words (in Chinese characters) and their pairs.
@@ -99,36 +119,59 @@ fn grams(text: &str) -> HashSet<u32> {
     units.iter().map(|unit| hash(40, unit.as_bytes())).chain(pairs).collect()
 }
 
-/// Learns the models of a language from its families, leaving out whatever is like what a held-out family can expand to.
-///
-/// # Errors
-/// [`NluError::TooLittle`] when there is nothing to learn from.
-pub fn teach(set: &Set, recipe: &Recipe, told: &mut dyn FnMut(&str)) -> Result<Intents, NluError> {
-    let (families, mishearing) = (&set.learned, &set.mishearing);
+/// What is learned from: utterances of the families, but for whatever a held-out family can expand to and, of the families by the
+/// same hand, whatever is like it. `strict` leaves that out of the strangers' families, too: a bound from below on the figures.
+#[must_use]
+pub fn utterances(set: &Set, seed: u64, strict: bool) -> Vec<Utterance> {
     let held = Held::new(set);
-    let mut chance = Chance::new(recipe.seed ^ 0xfa111e5);
+    let others = set.strangers.utterances(EACH_STRANGE, seed).into_iter().map(|mut said| {
+        said.family += set.own.len();
+        (said, strict)
+    });
+    let own = set.own.utterances(EACH, seed).into_iter().map(|said| (said, true));
+    let free =
+        |(said, alike): &(Utterance, bool)| !if *alike { held.has_alike(&said.text) } else { held.has(&said.text) };
+    own.chain(others).filter(free).map(|(said, _)| said).collect()
+}
+
+/// The utterances as texts with their actions, each also with something around it that changes nothing, or misheard.
+#[must_use]
+pub fn texts(set: &Set, said: &[Utterance], seed: u64) -> Vec<Text> {
+    let mut chance = Chance::new(seed ^ 0xfa111e5);
     let mut texts = Vec::new();
-    let around: &[(&str, &str)] = if families.language() == Language::Zh { &AROUND_ZH } else { &AROUND_EN };
-    let space = if families.language() == Language::Zh { "" } else { " " };
-    let utterances: Vec<_> =
-        families.utterances(EACH, recipe.seed).into_iter().filter(|u| !held.has(&u.text)).collect();
-    for said in &utterances {
+    let (around, space): (&[(&str, &str)], &str) =
+        if set.own.language() == Language::Zh { (&AROUND_ZH, "") } else { (&AROUND_EN, " ") };
+    for said in said {
         let label = said.action.map_or(OUTSIDE, Action::id).to_owned();
         let mut add = |text: String| texts.push(Text { text, label: label.clone(), group: said.family });
         add(said.text.clone());
         let (before, after) = around[chance.below(around.len())];
         let framed = format!("{before}{space}{}{space}{after}", said.text);
-        add(if chance.unit() < 0.5 { mishearing.garble(&framed, MISHEARD, &mut chance) } else { framed });
+        add(if chance.unit() < 0.5 { set.mishearing.garble(&framed, MISHEARD, &mut chance) } else { framed });
     }
     texts.retain(|text| !text.text.trim().is_empty());
-    told(&format!("{} utterances of {} families", texts.len(), families.len()));
+    texts
+}
+
+/// Learns the models of a language from its families (see [`utterances`]).
+///
+/// # Errors
+/// [`NluError::TooLittle`] when there is nothing to learn from.
+pub fn teach(set: &Set, recipe: &Recipe, strict: bool, told: &mut dyn FnMut(&str)) -> Result<Intents, NluError> {
+    let mishearing = &set.mishearing;
+    let language = set.own.language();
+    let held = Held::new(set);
+    let utterances = utterances(set, recipe.seed, strict);
+    let texts = texts(set, &utterances, recipe.seed);
+    told(&format!("{} utterances of {} families", texts.len(), set.own.len() + set.strangers.len()));
     let action = fit(&texts, recipe, told)?;
+    let mut chance = Chance::new(recipe.seed ^ 0x5ce2e);
     let mut texts = Vec::new();
     let mut add = |text: &str, scene: Option<Scene>, group: usize| {
         let label = scene.map_or(NAMELESS, Scene::id).to_owned();
         texts.push(Text { text: text.to_owned(), label, group });
     };
-    for said in families.naming(5, recipe.seed).iter().filter(|u| !held.has(&u.text)) {
+    for said in set.own.naming(5, recipe.seed).iter().filter(|u| !held.has_alike(&u.text)) {
         add(&said.text, said.scene, said.family);
         add(&mishearing.garble(&said.text, MISHEARD, &mut chance), said.scene, said.family);
     }
@@ -146,7 +189,7 @@ pub fn teach(set: &Set, recipe: &Recipe, told: &mut dyn FnMut(&str)) -> Result<I
     };
     let scene = fit(&texts, &lean, told)?;
     let mut intents = Intents::default();
-    intents.put(families.language(), Tongue::new(action, scene)?);
+    intents.put(language, Tongue::new(action, scene)?);
     Ok(intents)
 }
 
@@ -161,7 +204,7 @@ mod tests {
             (Language::Zh, "怕信息泄露", "我怕信息泄露啊", "学费太高"),
         ] {
             let held = Held::new(&Set::shipped(language).unwrap());
-            assert!(held.has(same) && held.has(like) && !held.has(other), "{language:?}");
+            assert!(held.has_alike(same) && held.has_alike(like) && !held.has_alike(other), "{language:?}");
         }
     }
 }
