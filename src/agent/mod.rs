@@ -47,6 +47,6 @@ pub use dialogue::{Flow, FlowGraph, GraphState, Variable, Way, WayKind, choose};
 pub use error::{FlowError, FlowFinding, Severity};
 pub use event::AgentEvent;
 pub use input::Input;
-pub use mood::MoodConfig;
+pub use mood::{MoodConfig, shown_channels};
 pub use plan::AgentPlan;
 pub use turn::Floor;
