@@ -35,6 +35,9 @@ impl Default for MoodConfig {
 /// No turns make one surer than this: odds of 3,000 to 1, as a logarithm.
 const SUREST: f32 = 8.0;
 
+/// How likely impatience is at least once the words asked for haste: one usual turn after them is not yet patience.
+const SAID_SO: f32 = 0.99;
+
 /// A cue's evidence: nothing up to `from`, all of `weight` from `to` on, linear between. It counts as a reason from `counts` on.
 struct Part {
     cue: MoodCueKind,
@@ -50,7 +53,7 @@ const fn part(cue: MoodCueKind, from: f32, to: f32, weight: f32, counts: f32) ->
 
 /// Logarithms of odds, fitted so that the running odds are right over the turns of the development half of the scripted calls
 /// (`scripts/eval/mood_weights.py` on what `tipring simulate mood --half dev --trace` writes), one fifth of the calls without a
-/// voice. What is explicit switches by itself, so its weight is set, and only says how long it lasts.
+/// voice. What is explicit switches by itself, so its weight is set.
 const PARTS: [Part; 12] = [
     part(MoodCueKind::Anger, 0.1, 0.8, 3.7, 0.35),
     part(MoodCueKind::FasterSpeech, -1.5, 3.0, 3.1, 0.8),
@@ -190,7 +193,7 @@ impl Score {
         self.reasons = self.latest.clone();
         self.reasons.extend(before.into_iter().filter(|old| !self.latest.iter().any(|new| new.cue == old.cue)));
         if noticed.has(MoodCueKind::ExplicitWords) {
-            now = now.max(config.on.clamp(0.0, 1.0));
+            now = now.max(SAID_SO);
             self.on = true;
         } else if self.on {
             self.on = now >= config.off;
@@ -242,8 +245,8 @@ mod tests {
         assert_eq!(turns(&vec![voice; 4]), [false; 4], "a loud fast voice alone is no impatience");
         let clear = unusual(&[(Anger, 0.7), (FasterSpeech, 2.5), (LouderVoice, 2.0), (EarlyOverlap, 0.2)]);
         assert_eq!(turns(&[USUAL.to_vec(), clear]), [false, true], "one turn that shows it clearly is enough");
-        let slight = unusual(&[(Anger, 0.4), (FasterSpeech, 1.2), (LouderVoice, 1.0), (ShorterGaps, -0.8)]);
-        assert_eq!(turns(&vec![slight; 4]), [false, false, true, true], "what is slight adds up");
+        let slight = unusual(&[(Anger, 0.45), (FasterSpeech, 1.4), (LouderVoice, 1.1), (ShorterGaps, -0.8)]);
+        assert_eq!(turns(&vec![slight; 4]), [false, false, false, true], "what is slight adds up");
     }
 
     #[test]
