@@ -132,9 +132,9 @@ pub struct TurnEmotion {
     /// The voice; none where no emotion engine was at work, or too little was heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voice: Option<VoiceEmotion>,
-    /// How impatient this turn alone is, 0 to 1.
+    /// How likely impatience would be from this turn alone, 0 to 1.
     pub impatience: f32,
-    /// The same over the turns, which is what the switch looks at.
+    /// The same from all turns so far, which is what the switch looks at.
     pub smoothed: f32,
     /// All that was noticed, whether or not it was enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,8 +9,9 @@ use super::temper::Temper;
 use super::turns::Setup;
 use crate::agent::{Action, Agent, AgentEvent, Evidence, Input};
 use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
-use crate::record::{MoodKind, MoodSwitch};
+use crate::record::{MoodKind, MoodSwitch, TurnEmotion};
 use crate::speech::{Cue, HypothesisKind, Reply};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A call ends here, whatever the agent does.
@@ -80,6 +81,19 @@ pub(super) struct Log {
     pub hung_up: bool,
     /// The turns of the caller, from 0, in which the agent began to take the caller for impatient.
     pub switched: Vec<u64>,
+    /// What the agent noticed of the caller's mood, for each turn that it took.
+    pub sounded: Vec<Sounded>,
+}
+
+/// A turn of the caller as the agent took it.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Sounded {
+    /// The caller's turn, from 0.
+    pub turn: u64,
+    /// The words, as they were heard.
+    pub text: String,
+    /// What was noticed.
+    pub noticed: TurnEmotion,
 }
 
 /// A line of the agent as it was heard.
@@ -251,8 +265,11 @@ impl<'a> Stage<'a> {
             }
             Action::HangUp(_) => self.log.hung_up = true,
             Action::Report(AgentEvent::Mood(MoodSwitch { kind: MoodKind::Impatient, on: true, .. })) => {
-                let turns = self.temper.as_ref().map_or(0, Temper::turns);
-                self.log.switched.push(turns.saturating_sub(1));
+                self.log.switched.push(self.turn());
+            }
+            Action::Report(AgentEvent::Turn(turn)) => {
+                let (number, text) = (self.turn(), turn.text);
+                self.log.sounded.extend(turn.emotion.map(|noticed| Sounded { turn: number, text, noticed: *noticed }));
             }
             Action::Manner(_)
             | Action::Expect(_)
@@ -260,6 +277,11 @@ impl<'a> Stage<'a> {
             | Action::Transfer { .. }
             | Action::Report(_) => {}
         }
+    }
+
+    /// The number of the caller's latest turn, from 0.
+    fn turn(&self) -> u64 {
+        self.temper.as_ref().map_or(0, Temper::turns).saturating_sub(1)
     }
 
     fn length(&self, text: &str) -> u64 {

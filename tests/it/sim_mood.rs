@@ -8,7 +8,7 @@ use tipring::sim::turns::Setup;
 fn figures(language: &str, voice: bool) -> MoodFigures {
     let turn = TurnConfig::default();
     let setup = Setup { language: language.into(), calls: 300, test_half: true, model_ms: 400, turn };
-    simulate(&setup, voice).unwrap()
+    simulate(&setup, voice, |_| ()).unwrap()
 }
 
 #[test]
@@ -16,9 +16,9 @@ fn impatient_callers_are_noticed_and_calm_ones_are_not_taken_for_them() {
     for language in ["en", "zh"] {
         let f = figures(language, true);
         assert!(f.calls >= 200 && f.impatient_calls >= 100 && f.calm_calls >= 100, "{f:?}");
-        assert!(f.f1 >= 0.87, "{language}: {f:?}");
+        assert!(f.f1 >= 0.92, "{language}: {f:?}");
         assert!(f.false_switch_percent <= 4.0, "{language}: {f:?}");
-        assert!(f.switched_within_turns_p50 <= 2, "{language}: {f:?}");
+        assert!(f.switched_within_turns_p50 <= 1 && f.switched_within_one_turn_percent >= 55.0, "{language}: {f:?}");
         let fast = f.kinds["fast"].switched + f.kinds["loud"].switched;
         assert!(fast <= 2, "who is fast or loud by nature is not impatient: {f:?}");
         let says = f.kinds["says so"];
@@ -30,7 +30,7 @@ fn impatient_callers_are_noticed_and_calm_ones_are_not_taken_for_them() {
 fn without_a_voice_there_are_fewer_switches_and_no_more_false_ones() {
     for language in ["en", "zh"] {
         let f = figures(language, false);
-        assert!(f.false_switch_percent <= 3.0, "{language}: {f:?}");
+        assert!(f.false_switch_percent <= 4.0, "{language}: {f:?}");
         let says = f.kinds["says so"];
         assert!(says.switched * 10 >= says.calls * 8, "words are enough: {f:?}");
     }

@@ -9,7 +9,7 @@ mod score;
 mod usual;
 mod words;
 
-pub use score::MoodConfig;
+pub use score::{MoodConfig, shown_channels};
 pub(crate) use words::{EXPLICIT_EN, EXPLICIT_ZH, asks_for_haste};
 
 use crate::audio::MediaTime;
@@ -130,7 +130,7 @@ impl Mood {
             barge_ins: VecDeque::with_capacity(RECENT),
             earlier: VecDeque::with_capacity(EARLIER),
             usual: Usual::default(),
-            score: Score::new(&config),
+            score: Score::new(),
             feeling: Feeling { tracked: config.track, ..Feeling::default() },
             shown: [false; 4],
             config,
@@ -243,6 +243,7 @@ impl Mood {
                 noticed.set(MoodCueKind::LouderVoice, change(voice.voice.loudness_z));
             }
         }
+        noticed.words = !facts.text.trim().is_empty();
         let spoken = words::look(&facts.text, self.earlier.iter());
         self.barge_ins.push_front(facts.barged_in);
         self.barge_ins.truncate(RECENT);

@@ -79,12 +79,124 @@ pub(crate) const EXPLICIT_ZH: [&str; 35] = [
     "到底要说什么",
 ];
 
+/// Rarer ones, which are known when they are heard; the recogniser is not told to expect them, since there are so many.
+const RARER_EN: [&str; 50] = [
+    // Hurry.
+    "hurry it up",
+    "can we hurry",
+    "could you hurry",
+    "chop chop",
+    "quick please",
+    "speed it up",
+    "go a bit faster",
+    "talk faster",
+    "speak faster",
+    // The point.
+    "get to it",
+    "to the point please",
+    "what is the bottom line",
+    "the bottom line please",
+    "spit it out",
+    "just say it",
+    "just say what you want",
+    "say what you want",
+    "stop beating around the bush",
+    "beating about the bush",
+    "skip to the",
+    "skip ahead",
+    "can we skip",
+    // Short.
+    "the short version",
+    "cut it short",
+    "keep it brief",
+    "keep it quick",
+    "in one sentence",
+    "wrap it up",
+    "wrap this up",
+    "stop rambling",
+    "enough already",
+    "can we move on",
+    "move on please",
+    // Time.
+    "wasting my time",
+    "waste my time",
+    "waste of my time",
+    "i have not got time",
+    "i have not got the time",
+    "i have got no time",
+    "i do not have the time",
+    "i do not have much time",
+    "i have not much time",
+    "i have only got a minute",
+    "i only have a minute",
+    "short on time",
+    "pressed for time",
+    "we do not have all day",
+    "this takes too long",
+    "taking forever",
+    "takes forever",
+];
+
+/// The same in Mandarin.
+const RARER_ZH: [&str; 46] = [
+    // Hurry.
+    "抓紧",
+    "麻利点",
+    "利索点",
+    "干脆点",
+    "痛快点",
+    "速度点",
+    "快讲",
+    "别磨蹭",
+    "磨磨蹭蹭",
+    "磨叽",
+    "别拖",
+    "等不及",
+    // The point.
+    "说要点",
+    "讲要点",
+    "要点是什么",
+    "挑重点",
+    "拣重要的",
+    "捡重要的",
+    "拣重点",
+    "捡重点",
+    "挑要紧的",
+    "兜圈子",
+    "卖关子",
+    "有事说事",
+    "有话就说",
+    "有事快说",
+    "到底想说什么",
+    "到底想干什么",
+    "到底想干嘛",
+    "到底要干嘛",
+    // Short.
+    "简要",
+    "简明",
+    "简单说",
+    "简短说",
+    "少啰嗦",
+    "啰里啰嗦",
+    "啰啰嗦嗦",
+    "废话少说",
+    "没完没了",
+    "有完没完",
+    // Time.
+    "浪费时间",
+    "浪费我时间",
+    "耽误时间",
+    "耽误我时间",
+    "有急事",
+    "时间不多",
+];
+
 /// What sounds like one and is the opposite.
 const TAKEN_BACK_EN: [&str; 6] =
     ["no hurry", "no rush", "no need to hurry", "no need to rush", "any hurry", "without hurry"];
 /// Words before an explicit phrase that take it back: "don't hurry", 不用快点.
 const NEGATIONS_EN: [&str; 2] = ["not", "never"];
-const NEGATIONS_ZH: [&str; 7] = ["不", "不用", "不必", "不要", "别", "没必要", "不需要"];
+const NEGATIONS_ZH: [&str; 8] = ["不", "不用", "不必", "不要", "别", "没", "没必要", "不需要"];
 /// Explicit phrases that are negations themselves, or that a negation does not take back.
 const ALREADY_NEGATIVE_ZH: [char; 4] = ['没', '别', '少', '到'];
 
@@ -166,13 +278,13 @@ pub(crate) fn asks_for_haste(text: &str) -> bool {
             heard.drain(at..at + phrase.split(' ').count());
         }
     }
-    let en = EXPLICIT_EN.iter().any(|phrase| {
+    let en = EXPLICIT_EN.iter().chain(&RARER_EN).any(|phrase| {
         holds(&heard, phrase).is_some_and(|at| {
             let before = heard.get(at.saturating_sub(3)..at).unwrap_or_default();
             !before.iter().any(|word| NEGATIONS_EN.contains(&word.as_str()))
         })
     });
-    en || EXPLICIT_ZH.iter().any(|phrase| {
+    en || EXPLICIT_ZH.iter().chain(&RARER_ZH).any(|phrase| {
         let text = squeezed(text);
         text.match_indices(phrase).any(|(at, _)| {
             let before = text.get(..at).unwrap_or_default();
@@ -245,6 +357,13 @@ mod tests {
             "行了行了 知道了",
             "别啰嗦",
             "你到底要说什么",
+            "you are wasting my time",
+            "i haven't got the time",
+            "can you skip to the price",
+            "请抓紧",
+            "你别兜圈子",
+            "我有急事",
+            "没完没了",
         ] {
             assert!(asks_for_haste(text), "{text}");
         }
@@ -261,6 +380,10 @@ mod tests {
             "慢慢说 不急",
             "好的",
             "这个快递什么时候到",
+            "没有急事",
+            "不浪费时间",
+            "i do not mind if it takes a while",
+            "you are not wasting my time",
         ] {
             assert!(!asks_for_haste(text), "{text}");
         }

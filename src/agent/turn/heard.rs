@@ -1,11 +1,17 @@
 //! Which words of a line the caller heard.
 
-/// Samples per character where the length of a line is not known: about 15 characters a second.
-const SAMPLES_PER_CHAR: u64 = 1_067;
+/// Samples per letter where the length of a line is not known: about 15 letters a second.
+const SAMPLES_PER_LETTER: u64 = 1_067;
+/// Samples per Chinese, Japanese or Korean character, which is a syllable: about 5 a second.
+const SAMPLES_PER_SYLLABLE: u64 = 3_200;
 
 /// The length of a line in samples at 16 kHz: as the synthesiser says, or a guess from the text.
 pub(crate) fn length(text: &str, total_samples: Option<u64>) -> u64 {
-    total_samples.unwrap_or_else(|| (text.chars().count() as u64).saturating_mul(SAMPLES_PER_CHAR)).max(1)
+    let guess = |c: char| match c {
+        '\u{3000}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{ff00}'..='\u{ffef}' => SAMPLES_PER_SYLLABLE,
+        _ => SAMPLES_PER_LETTER,
+    };
+    total_samples.unwrap_or_else(|| text.chars().map(guess).sum()).max(1)
 }
 
 /// The beginning of `text` of which every word ended within `played` samples, taking all characters for equally long.
@@ -47,6 +53,13 @@ pub(crate) fn rest_from_clause(text: &str, heard_bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chinese_character_is_taken_for_a_syllable() {
+        assert_eq!(length("您好", None), 6_400);
+        assert_eq!(length("hello", None), 5_335);
+        assert_eq!(heard("我们有三种套餐", 9_600, None), "我们有", "three fifths of a second");
+    }
 
     #[test]
     fn only_whole_words_were_heard() {
