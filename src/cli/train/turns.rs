@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let language = if code == "zh" { Language::Zh } else { Language::En };
         eprintln!("{code}: learning how sentences end ...");
         let set = Set::shipped(language)?;
-        let sentence = sentences(&set.learned, args.seed);
+        let sentence = sentences(&set.own, args.seed);
         let (sentences_held_out, sentences_auc) = check_sentences(&set.held, &sentence, args.seed);
         eprintln!("{code}: holding {} calls ...", args.calls);
         let mut seen = pauses(code, args.calls)?;
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_learned_is_written_and_read_and_tells_ends_from_pauses() {
         let families = Set::shipped(Language::En).unwrap();
-        let sentence = sentences(&families.learned, 1);
+        let sentence = sentences(&families.own, 1);
         let (count, auc) = check_sentences(&families.held, &sentence, 1);
         assert!(count > 500 && auc > 0.85, "{count} {auc}");
         let seen = pauses("en", 60).unwrap();
