@@ -197,6 +197,20 @@ const TAKEN_BACK_EN: [&str; 6] =
 /// Words before an explicit phrase that take it back: "don't hurry", 不用快点.
 const NEGATIONS_EN: [&str; 2] = ["not", "never"];
 const NEGATIONS_ZH: [&str; 8] = ["不", "不用", "不必", "不要", "别", "没", "没必要", "不需要"];
+/// What nobody asks for, but asks to be spared: 别 and 不要 before it do not take it back.
+const VICES_ZH: [&str; 10] = [
+    "兜圈子",
+    "卖关子",
+    "磨磨蹭蹭",
+    "磨叽",
+    "啰里啰嗦",
+    "啰啰嗦嗦",
+    "浪费时间",
+    "浪费我时间",
+    "耽误时间",
+    "耽误我时间",
+];
+const NOT_SO_ZH: [&str; 2] = ["不", "没"];
 /// Explicit phrases that are negations themselves, or that a negation does not take back.
 const ALREADY_NEGATIVE_ZH: [char; 4] = ['没', '别', '少', '到'];
 
@@ -288,7 +302,8 @@ pub(crate) fn asks_for_haste(text: &str) -> bool {
         let text = squeezed(text);
         text.match_indices(phrase).any(|(at, _)| {
             let before = text.get(..at).unwrap_or_default();
-            phrase.starts_with(ALREADY_NEGATIVE_ZH) || !NEGATIONS_ZH.iter().any(|no| before.ends_with(no))
+            let negations: &[&str] = if VICES_ZH.contains(phrase) { &NOT_SO_ZH } else { &NEGATIONS_ZH };
+            phrase.starts_with(ALREADY_NEGATIVE_ZH) || !negations.iter().any(|no| before.ends_with(no))
         })
     })
 }
