@@ -73,7 +73,7 @@ const WIDE_DIGITS: Weights =
 const NARROW: Weights =
     Weights { offset: -6.86, frames: 1.61, words: -1.22, first: 1.84, agrees: 0.0, gaps: [0.0, -0.155, 0.0] };
 const BOTH: Weights =
-    Weights { offset: -8.78, frames: 1.84, words: -1.33, first: 1.87, agrees: 0.37, gaps: [0.0, -0.133, 0.0] };
+    Weights { offset: -8.38, frames: 1.84, words: -1.33, first: 1.87, agrees: 0.37, gaps: [0.0, -0.133, 0.0] };
 const ALL: Weights =
     Weights { offset: -6.35, frames: 1.58, words: -1.67, first: 1.79, agrees: 0.46, gaps: [0.0, -0.112, -0.076] };
 
