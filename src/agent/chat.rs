@@ -86,6 +86,12 @@ impl Chat {
         outputs
     }
 
+    /// The caller hangs up.
+    pub fn hang_up(&mut self) -> Vec<ChatOutput> {
+        self.ended = true;
+        self.dialogue.book_doubt().into_iter().map(ChatOutput::Event).collect()
+    }
+
     /// The caller presses keys and waits.
     pub fn press(&mut self, keys: &str) -> Vec<ChatOutput> {
         let mut outputs = self.answer(None);
@@ -188,6 +194,9 @@ impl Chat {
             let what = request(self.dialogue.flow(), &task, &offers, &data, &self.memory, self.max_tokens, "");
             self.task = Some(task);
             outputs.push(ChatOutput::Ask(what));
+        }
+        if end.is_some() {
+            outputs.extend(self.dialogue.book_doubt().into_iter().map(ChatOutput::Event));
         }
         match end {
             Some(End::Transfer { target }) => {

@@ -191,6 +191,11 @@ impl Agent {
         self.dialogue.asks_for()
     }
 
+    /// The number of the need that the same question asks for, too.
+    pub(crate) fn asks_too(&self) -> Option<usize> {
+        self.dialogue.asks_too()
+    }
+
     /// The slots filled so far, name to value as heard: unmasked.
     pub fn slots(&self) -> &BTreeMap<String, String> {
         self.dialogue.slots()

@@ -196,7 +196,10 @@ impl Agent {
             self.record_caller(&turn, emotion);
         }
         let protected = self.protected();
-        let Phase::Talking(talking) = &mut self.phase else { return };
+        let Phase::Talking(talking) = &mut self.phase else {
+            self.dialogue.overheard(&turn.text);
+            return;
+        };
         if let Some(held) = talking.held.take() {
             turn = joined(held, turn);
         }

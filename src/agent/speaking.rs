@@ -373,6 +373,10 @@ impl Agent {
         }
         if let Some(turn) = self.hearing.take(at).filter(|turn| !turn.text.is_empty()) {
             self.record_caller(&turn, None);
+            self.dialogue.overheard(&turn.text);
+        }
+        for event in self.dialogue.book_doubt() {
+            self.report(event);
         }
         self.hearing.clear(at);
         self.phase = Phase::Ended;

@@ -7,10 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 use time::OffsetDateTime;
 
+/// A file of `sip-config` by its path there.
+macro_rules! shipped {
+    ($($path:literal),+ $(,)?) => { [$(($path, include_str!(concat!("../../sip-config/", $path)))),+] };
+}
+
 /// The facts that are compiled in, beside the shipped flows.
-const SHIPPED: [(&str, &str); 2] = [
-    ("knowledge/credit_card/en.md", include_str!("../../sip-config/knowledge/credit_card/en.md")),
-    ("knowledge/credit_card/zh.md", include_str!("../../sip-config/knowledge/credit_card/zh.md")),
+const SHIPPED: [(&str, &str); 8] = shipped![
+    "knowledge/activity/en.md",
+    "knowledge/activity/zh.md",
+    "knowledge/course/en.md",
+    "knowledge/course/zh.md",
+    "knowledge/credit_card/en.md",
+    "knowledge/credit_card/zh.md",
+    "knowledge/membership/en.md",
+    "knowledge/membership/zh.md",
 ];
 
 /// A flow from a file, with its facts. Reads files.

@@ -142,9 +142,7 @@ mod tests {
     use crate::app::flows;
     use crate::id::CallId;
     use crate::metrics::Metrics;
-    use crate::record::{
-        CallParty, Direction, EndReason, EngineNames, MediaReport, RECORD_VERSION, Speaker, TurnNotes, TurnRecord,
-    };
+    use crate::record::{CallParty, Direction, EndReason, Speaker, TurnNotes, TurnRecord};
     use std::collections::BTreeMap;
 
     fn record(flow: &str, wording: &str, disposition: &str) -> CallRecord {
@@ -163,30 +161,12 @@ mod tests {
             emotion: None,
             notes: Box::new(notes),
         };
+        let began = time::OffsetDateTime::UNIX_EPOCH;
         CallRecord {
-            version: RECORD_VERSION,
-            id: CallId::generate(),
-            direction: Direction::Outbound,
-            party: CallParty::default(),
-            flow: flow.into(),
-            began: time::OffsetDateTime::UNIX_EPOCH,
-            answered: None,
-            ended: time::OffsetDateTime::UNIX_EPOCH,
-            duration_ms: 0,
             end_reason: EndReason::Completed,
-            last_state: None,
             disposition: Some(disposition.into()),
-            slots: BTreeMap::new(),
             turns: vec![turn.clone(), turn],
-            timeline: Default::default(),
-            sales: Default::default(),
-            moods: Vec::new(),
-            emotion: Vec::new(),
-            llm: Default::default(),
-            engines: EngineNames::default(),
-            media: MediaReport::default(),
-            recording: None,
-            recording_frames_dropped: 0,
+            ..CallRecord::open(CallId::generate(), Direction::Outbound, CallParty::default(), flow, began)
         }
     }
 

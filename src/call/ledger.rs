@@ -5,8 +5,8 @@ use crate::agent::AgentEvent;
 use crate::id::CallId;
 use crate::pii;
 use crate::record::{
-    CallParty, CallRecord, Direction, EMOTION_POINTS, EndReason, EngineNames, KeepEmotion, MediaReport, RECORD_VERSION,
-    Speaker, TurnNotes, TurnRecord,
+    CallParty, CallRecord, Direction, EMOTION_POINTS, EndReason, KeepEmotion, MediaReport, Speaker, TurnNotes,
+    TurnRecord,
 };
 use crate::speech::EngineKind;
 use time::OffsetDateTime;
@@ -21,35 +21,7 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Opens the book when the INVITE arrives or is sent.
     pub(super) fn open(id: CallId, direction: Direction, party: CallParty, flow: &str, began: OffsetDateTime) -> Self {
-        Self {
-            keep: KeepEmotion::default(),
-            record: CallRecord {
-                version: RECORD_VERSION,
-                id,
-                direction,
-                party,
-                flow: flow.to_owned(),
-                began,
-                answered: None,
-                ended: began,
-                duration_ms: 0,
-                // Replaced when the call ends; a book that was never closed failed.
-                end_reason: EndReason::Failed { why: "the call was never closed".into() },
-                last_state: None,
-                disposition: None,
-                slots: std::collections::BTreeMap::new(),
-                turns: Vec::new(),
-                timeline: Default::default(),
-                sales: Default::default(),
-                moods: Vec::new(),
-                emotion: Vec::new(),
-                llm: Default::default(),
-                engines: EngineNames::default(),
-                media: MediaReport::default(),
-                recording: None,
-                recording_frames_dropped: 0,
-            },
-        }
+        Self { keep: KeepEmotion::default(), record: CallRecord::open(id, direction, party, flow, began) }
     }
 
     /// How much is kept, and shown, of how the caller sounded.

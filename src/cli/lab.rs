@@ -272,31 +272,8 @@ mod tests {
     }
 
     fn empty_record() -> CallRecord {
-        use crate::record::{CallParty, Direction, EndReason, MediaReport, RECORD_VERSION};
-        CallRecord {
-            version: RECORD_VERSION,
-            id: CallId::from_parts(0, 0),
-            direction: Direction::Inbound,
-            party: CallParty::default(),
-            flow: String::new(),
-            began: time::OffsetDateTime::UNIX_EPOCH,
-            answered: None,
-            ended: time::OffsetDateTime::UNIX_EPOCH,
-            duration_ms: 0,
-            end_reason: EndReason::Completed,
-            last_state: None,
-            disposition: None,
-            slots: Default::default(),
-            turns: Vec::new(),
-            timeline: Default::default(),
-            sales: Default::default(),
-            moods: Vec::new(),
-            emotion: Vec::new(),
-            llm: Default::default(),
-            engines: EngineNames::default(),
-            media: MediaReport::default(),
-            recording: None,
-            recording_frames_dropped: 0,
-        }
+        use crate::record::{CallParty, Direction};
+        let began = time::OffsetDateTime::UNIX_EPOCH;
+        CallRecord::open(CallId::from_parts(0, 0), Direction::Inbound, CallParty::default(), "", began)
     }
 }

@@ -192,3 +192,34 @@ pub struct CallRecord {
     /// Frames missing from the recording because the disk did not keep up.
     pub recording_frames_dropped: u64,
 }
+
+impl CallRecord {
+    /// The record of a call that begins: nothing was said yet, and until it is closed it counts as failed.
+    pub fn open(id: CallId, direction: Direction, party: CallParty, flow: &str, began: OffsetDateTime) -> Self {
+        Self {
+            version: RECORD_VERSION,
+            id,
+            direction,
+            party,
+            flow: flow.to_owned(),
+            began,
+            answered: None,
+            ended: began,
+            duration_ms: 0,
+            end_reason: EndReason::Failed { why: "the call was never closed".into() },
+            last_state: None,
+            disposition: None,
+            slots: BTreeMap::new(),
+            turns: Vec::new(),
+            timeline: Timeline::default(),
+            sales: SalesRecord::default(),
+            moods: Vec::new(),
+            emotion: Vec::new(),
+            llm: LlmRecord::default(),
+            engines: EngineNames::default(),
+            media: MediaReport::default(),
+            recording: None,
+            recording_frames_dropped: 0,
+        }
+    }
+}

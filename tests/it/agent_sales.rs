@@ -1,12 +1,12 @@
 //! Sales flows: disclosure, discovery, objections, offers, digressions, the end, and what the check finds missing.
 
 use crate::agent_session::{Session, VAD_MS, times};
-use crate::support::sales::{FLOW, Talk, flow, parse, plan};
+use crate::support::sales::{FLOW, Talk, flow, parse, plan, reader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use tipring::agent::{Agent, AgentEvent, AgentPlan, Chat, ChatOutput, Flow, TurnConfig};
-use tipring::nlu::{Action, Objection, ReadIntents, Reading, Scope};
+use tipring::nlu::Objection;
 use tipring::record::{EndReason, ObjectionOutcome, Speaker};
 
 #[test]
@@ -239,39 +239,6 @@ fn a_state_gives_up_after_its_attempts() {
         assert_eq!(talk.say("xyzzy"), ["Pardon?"]);
     }
     assert_eq!(talk.say("xyzzy"), ["Shall I send you a letter?"]);
-}
-
-/// A classifier that knows a few whole utterances.
-struct Known(&'static [(&'static str, &'static str, f32)]);
-
-impl ReadIntents for Known {
-    fn read(&self, text: &str, scope: &Scope) -> Reading {
-        let known = self.0.iter().find(|(known, ..)| *known == text);
-        let (action, confidence) = known.map_or((Action::AskQuestion, 0.2), |(_, action, confidence)| {
-            (Action::from_id(action).expect("an action"), *confidence)
-        });
-        Reading {
-            industry: scope.industry,
-            scene: scope.scene,
-            action,
-            objection: action.objection(),
-            confidence,
-            in_scope: confidence > 0.3,
-            runner_up: None,
-        }
-    }
-}
-
-fn reader() -> AgentPlan {
-    let known = Known(&[
-        ("that would ruin me", "too_expensive", 0.9),
-        ("well that is quite an amount yes", "too_expensive", 0.9),
-        ("maybe perhaps", "too_expensive", 0.4),
-        ("fine by me", "confirm", 0.95),
-        ("leave me in peace for good", "do_not_call", 0.97),
-        ("where do i sign", "buying_signal", 0.9),
-    ]);
-    AgentPlan { intents: Some(Arc::new(known)), ..AgentPlan::default() }
 }
 
 #[test]

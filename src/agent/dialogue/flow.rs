@@ -85,11 +85,33 @@ pub(crate) struct Rule {
     /// Objections that mean the same, by number.
     pub objections: Vec<usize>,
     pub when: Option<Guard>,
-    /// An offer that is accepted with it, by number.
-    pub accepts: Option<usize>,
+    /// The offer that is accepted with it.
+    pub accepts: Option<Accepts>,
     /// It goes before everything else.
     pub interrupt: bool,
+    /// How it is asked about where it may have been meant.
+    pub doubt: Option<Box<Doubt>>,
     pub step: Step,
+}
+
+/// An offer that an answer accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Accepts {
+    /// This one, by number.
+    This(usize),
+    /// The one that was made last.
+    Last,
+}
+
+/// What may be an interrupt, and the question whether it is.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Doubt {
+    pub ask: Prompt,
+    /// Phrases that may mean it, as written and as they sound.
+    pub maybe: Vec<Pattern>,
+    pub maybe_sounds: Vec<Pattern>,
+    /// Its own phrases as they sound.
+    pub sounds: Vec<Pattern>,
 }
 
 /// What to do when nothing usable was said.
@@ -379,7 +401,10 @@ impl Flow {
         let endings = [&self.fallback, &self.engine_down, &self.too_many_turns, &self.transfer_failed];
         let globals = self.globals.iter().map(|rule| &rule.step).chain(&self.selling.closing);
         let emotion = self.on_emotion.iter().map(|rule| &rule.step);
-        let needs = self.selling.needs.iter().flat_map(|need| [Some(&need.ask), need.ack.as_ref()]);
+        let needs = self.selling.needs.iter();
+        let needs =
+            needs.flat_map(|need| [Some(&need.ask), need.ack.as_ref(), need.both.as_ref().map(|both| &both.ask)]);
+        let doubts = self.globals.iter().filter_map(|rule| Some(&rule.doubt.as_ref()?.ask)).map(Some);
         let objections = self.selling.objections.all.iter().flat_map(|objection| {
             let steps = [Some(&objection.resolved), objection.exhausted.as_ref()];
             let said = steps.into_iter().map(|step| step.and_then(|step| step.say.as_ref()));
@@ -392,6 +417,7 @@ impl Flow {
             .chain(states)
             .chain(globals.chain(emotion).map(|step| step.say.as_ref()))
             .chain(needs)
+            .chain(doubts)
             .chain(objections)
             .chain(offers)
             .chain([Some(&self.fillers), self.facts.folder.as_ref().map(|_| &self.facts.unknown)])

@@ -19,6 +19,7 @@ mod question;
 mod response;
 mod selling;
 mod sentence;
+mod sound;
 mod spoken;
 mod words;
 

@@ -80,6 +80,8 @@ pub(crate) struct Need {
     /// Other needs, by number, and the chance that an answer tells them too.
     pub tells: Vec<(usize, f64)>,
     pub ask: Prompt,
+    /// The question that asks for another need in the same breath.
+    pub both: Option<Both>,
     pub ack: Option<Prompt>,
     /// Ways to say it; with the value where that is not what was said.
     pub heard: Vec<(Pattern, Option<String>)>,
@@ -90,6 +92,14 @@ pub(crate) struct Need {
     pub when: Option<Guard>,
     /// As the recogniser hears them.
     pub spoken: Vec<String>,
+}
+
+/// One question for two needs.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Both {
+    /// The other need, by number.
+    pub other: usize,
+    pub ask: Prompt,
 }
 
 /// The needs that a state asks for.

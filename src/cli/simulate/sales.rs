@@ -260,8 +260,8 @@ fn print(report: &Report) {
     }
     let of = &f.do_not_call;
     println!(
-        "do not call       {} calls, {} % honoured, said again in {}, offers after it {}",
-        of.calls, of.honoured_percent, of.said_again, of.offers_after
+        "do not call       {} calls, {} % honoured ({} of them had hung up), said again in {}, offers after it {}; {} not asked for ({} %)",
+        of.calls, of.honoured_percent, of.hung_up, of.said_again, of.offers_after, of.unasked, of.unasked_percent
     );
     println!("ended by          {:?}", f.ended_by);
     println!("dispositions      {:?}", f.dispositions);

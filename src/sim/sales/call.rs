@@ -16,6 +16,8 @@ use std::sync::Arc;
 const LONGEST_MS: u64 = 900_000;
 /// Turns of the customer after which it ends here: far more than a flow permits.
 const MOST_TURNS: u32 = 60;
+/// The disposition, and the slot, of a call after which the number is not called again.
+const OFF_THE_LIST: &str = "do_not_call";
 /// Timers in a row that lead to nothing.
 const MOST_TIMERS: u32 = 200;
 
@@ -50,6 +52,10 @@ pub(super) struct Account {
     pub said: Vec<(String, String)>,
     /// Demands never to be called again.
     pub demands: u32,
+    /// The call was booked so that the number is not called again.
+    pub off_the_list: bool,
+    /// The customer abused the agent or complained, which takes the number off the list, too.
+    pub incensed: bool,
     /// Something was sold, asked or offered after the first demand was heard.
     pub sold_on: bool,
 }
@@ -75,6 +81,8 @@ pub(super) struct Call<'a> {
     confidence: f32,
     moment: Moment,
     last_line: String,
+    /// The objection that the agent took the current utterance for, whatever it did about it.
+    taken_for: Option<String>,
     asked_at: Option<u32>,
     account: Account,
     over: bool,
@@ -104,6 +112,7 @@ impl<'a> Call<'a> {
             confidence: 0.9,
             moment: Moment::default(),
             last_line: String::new(),
+            taken_for: None,
             asked_at: None,
             account: Account::default(),
             over: false,
@@ -137,6 +146,9 @@ impl<'a> Call<'a> {
         }
         self.account.disposition = self.agent.disposition().map(str::to_owned);
         self.account.demands = self.customer.demanded_silence;
+        let listed = self.agent.slots().get(OFF_THE_LIST).is_some_and(|value| value == "yes");
+        self.account.off_the_list = listed || self.account.disposition.as_deref() == Some(OFF_THE_LIST);
+        self.account.incensed = self.customer.incensed;
         self.account
     }
 
@@ -146,6 +158,7 @@ impl<'a> Call<'a> {
         let mut moment = std::mem::take(&mut self.moment);
         moment.kind = state.map_or("", |state| state.purpose.name());
         moment.need = self.agent.asks_for();
+        moment.need_too = self.agent.asks_too();
         moment.cue = self.words.cue(&self.last_line);
         if moment.need.is_some() && self.asked_at.is_none() {
             self.asked_at = Some(self.account.turns);
@@ -232,6 +245,7 @@ impl<'a> Call<'a> {
 
     fn report(&mut self, event: AgentEvent) {
         match event {
+            AgentEvent::Understood(notes) => self.taken_for = notes.objection,
             AgentEvent::Turn(turn) if turn.speaker == Speaker::Agent => {
                 let notes = turn.notes;
                 if let Some((list, wording)) = notes.wording.as_deref().and_then(|wording| wording.split_once('/')) {
@@ -326,6 +340,7 @@ impl<'a> Call<'a> {
         let onset = self.now;
         self.hearing = self.customer.heard(text);
         self.confidence = 0.85;
+        self.taken_for = None;
         if let Meant::Objection(objection) = meant {
             self.account.raised.push(objection);
         }
@@ -339,7 +354,9 @@ impl<'a> Call<'a> {
         self.tell(Input::Speech(SpeechEdge::Paused { last: MediaTime::from_ms(last) }));
         self.timers(last + 3_000, true);
         let answered = self.account.objections.get(before..).unwrap_or_default();
-        let as_meant = |objection: &str| answered.iter().any(|known| known.class == objection);
+        let as_meant = |objection: &str| {
+            self.taken_for.as_deref() == Some(objection) || answered.iter().any(|known| known.class == objection)
+        };
         match meant {
             Meant::Objection(objection) if as_meant(objection) => self.account.understood += 1,
             Meant::Objection(_) => self.moment.misunderstood = true,

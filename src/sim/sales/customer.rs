@@ -14,6 +14,8 @@ pub(super) struct Moment {
     pub cue: Option<Cue>,
     /// The need that is asked for: its number.
     pub need: Option<usize>,
+    /// Another need that the same question asks for: its number.
+    pub need_too: Option<usize>,
     /// The objection that was just answered, and how good the wording is, from 0 to 1.
     pub rebutted: Option<(String, f64)>,
     /// The objection was met and nothing was left to say to it.
@@ -70,6 +72,8 @@ pub(super) struct Customer<'a> {
     robot_at: Option<u32>,
     told: Vec<usize>,
     pub demanded_silence: u32,
+    /// Complained, or was abusive.
+    pub incensed: bool,
 }
 
 fn chance_of(log_odds: f64) -> f64 {
@@ -106,6 +110,7 @@ impl<'a> Customer<'a> {
             robot_at,
             told: Vec::new(),
             demanded_silence: 0,
+            incensed: false,
         })
     }
 
@@ -192,15 +197,22 @@ impl<'a> Customer<'a> {
         self.act("do_not_call")
     }
 
+    /// Asked whether that is what was meant: yes, or the demand once more.
+    fn confirms_silence(&mut self) -> Deed {
+        if self.chance(0.5) { self.yes() } else { self.act("do_not_call") }
+    }
+
     /// Has had enough.
     fn leave(&mut self) -> Deed {
         if self.chance(self.is.do_not_call) {
             return self.demand_silence();
         }
         if self.chance(self.is.complaint) {
+            self.incensed = true;
             return self.act("complaint");
         }
         if self.chance(self.is.abuse) {
+            self.incensed = true;
             return self.act("abuse");
         }
         if self.chance(0.3) { self.act("goodbye") } else { Deed::HangUp }
@@ -222,6 +234,9 @@ impl<'a> Customer<'a> {
         }
         if let Some(quality) = moment.opening {
             self.interest += effect.opening * (quality - 0.5);
+        }
+        if moment.cue == Some(Cue::OffTheList) {
+            return if self.demanded_silence > 0 { self.confirms_silence() } else { self.no() };
         }
         if self.demanded_silence > 0 {
             // It was not understood, or not heeded: more firmly, then the receiver.
@@ -260,11 +275,11 @@ impl<'a> Customer<'a> {
                 return if self.chance(0.15) { self.act("ask_question") } else { self.answer(Say::Done) };
             }
             Some(Cue::WayOut) => return self.answer(Say::WayOut),
-            Some(Cue::StillThere) | None => {}
+            Some(Cue::StillThere | Cue::OffTheList) | None => {}
         }
         match moment.kind {
             "disclosure" | "opening" => self.after_opening(),
-            "discovery" => self.in_discovery(moment.need),
+            "discovery" => self.in_discovery(moment.need, moment.need_too),
             "offer" => self.decides(),
             "close" => self.at_the_close(),
             "callback" => self.yes(),
@@ -286,7 +301,7 @@ impl<'a> Customer<'a> {
         self.yes()
     }
 
-    fn in_discovery(&mut self, need: Option<usize>) -> Deed {
+    fn in_discovery(&mut self, need: Option<usize>, too: Option<usize>) -> Deed {
         let Some(need) = need.filter(|need| *need < self.needs.len()) else { return self.yes() };
         if !self.chance(self.is.answers) {
             return match self.person.holds.first().copied() {
@@ -303,6 +318,15 @@ impl<'a> Customer<'a> {
         } else {
             self.words.carried(&own, &mut self.dice)
         };
+        // Asked for two things, they tell the second one as readily as the first.
+        if let Some(too) = too.filter(|too| !self.told.contains(too))
+            && self.chance(self.is.answers)
+            && let Some(words) = self.needs.get(too).filter(|words| !words.is_empty())
+        {
+            text = self.words.joined(&[text, words.clone()]);
+            self.interest += self.parameters.effect.need_known;
+            self.told.push(too);
+        }
         let open: Vec<usize> = (0..self.needs.len()).filter(|other| !self.told.contains(other)).collect();
         let mut more = None;
         if self.chance(self.is.tells_more)

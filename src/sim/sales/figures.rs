@@ -84,14 +84,20 @@ pub struct ObjectionFigures {
 pub struct DoNotCall {
     /// Calls in which the customer demanded it.
     pub calls: u64,
-    /// Of those: the agent ended the call with that disposition.
+    /// Of those: booked so that the number is not called again.
     pub honoured: u64,
     /// Their share.
     pub honoured_percent: f64,
+    /// Of those: the customer had hung up before the agent had said so.
+    pub hung_up: u64,
     /// Calls in which it had to be said more than once.
     pub said_again: u64,
     /// Offers that were made after it.
     pub offers_after: u64,
+    /// Calls that were booked so although the customer neither demanded it nor complained nor was abusive.
+    pub unasked: u64,
+    /// Their share of all calls.
+    pub unasked_percent: f64,
 }
 
 /// Calls with one temperament.
@@ -196,11 +202,12 @@ impl Counts {
         let disposition = account.disposition.clone().unwrap_or_else(|| "none".to_owned());
         if account.demands > 0 {
             f.do_not_call.calls += 1;
-            let honoured = disposition == "do_not_call" && account.ended_by == EndedBy::Agent;
-            f.do_not_call.honoured += u64::from(honoured);
+            f.do_not_call.honoured += u64::from(account.off_the_list);
+            f.do_not_call.hung_up += u64::from(account.off_the_list && account.ended_by == EndedBy::Customer);
             f.do_not_call.said_again += u64::from(account.demands > 1);
             f.do_not_call.offers_after += u64::from(account.sold_on);
         }
+        f.do_not_call.unasked += u64::from(account.off_the_list && account.demands == 0 && !account.incensed);
         *f.dispositions.entry(disposition).or_default() += 1;
         let ended = match account.ended_by {
             EndedBy::Agent => "agent",
@@ -251,6 +258,7 @@ impl Counts {
             objections_understood_percent: percent(self.understood, f.objections_raised),
             do_not_call: DoNotCall {
                 honoured_percent: percent(f.do_not_call.honoured, f.do_not_call.calls),
+                unasked_percent: percent(f.do_not_call.unasked, f.calls),
                 ..f.do_not_call
             },
             temperaments: temperaments.collect(),

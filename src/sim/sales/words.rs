@@ -5,9 +5,14 @@
 //! `words_*.toml` and the flow.
 
 use super::SalesError;
+use crate::nlu::learn::Chance;
+use crate::nlu::{Language, Mishearing};
 use crate::sim::Dice;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+
+/// The characters that a recogniser of Mandarin writes.
+const CHARACTERS: &str = include_str!("../../../audio-models/intents/corpus/common.txt");
 
 /// What the agent's question is by its words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -19,6 +24,8 @@ pub(super) enum Cue {
     Hour,
     WayOut,
     StillThere,
+    /// Whether the number is to come off the list.
+    OffTheList,
 }
 
 #[derive(Deserialize, Debug)]
@@ -60,8 +67,9 @@ pub(super) struct Words {
     families: BTreeMap<String, Vec<String>>,
     slots: BTreeMap<char, Vec<String>>,
     scenes: BTreeMap<String, Vec<String>>,
-    /// What anything can be misheard as.
+    /// What anything can be misheard as; in Mandarin it is characters of the same sound.
     heard: Vec<String>,
+    alike: Option<Mishearing>,
     errors: [f64; 3],
 }
 
@@ -92,6 +100,7 @@ impl Words {
             slots: if unspaced { slots.zh } else { slots.en },
             scenes: slots.scenes.remove(language).unwrap_or_default(),
             heard: Vec::new(),
+            alike: unspaced.then(|| Mishearing::new(Language::Zh, std::iter::once(CHARACTERS))),
             errors,
         };
         let mut dice = Dice::new(0);
@@ -206,7 +215,10 @@ impl Words {
                 continue;
             }
             if draw < lost + other {
-                out.push(pick(dice, &self.heard));
+                out.push(match &self.alike {
+                    Some(alike) => alike.garble(&unit, 1.0, &mut Chance::new(dice.throw())),
+                    None => pick(dice, &self.heard),
+                });
                 continue;
             }
             out.push(unit);

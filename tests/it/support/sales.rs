@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use tipring::agent::{AgentEvent, AgentPlan, Chat, ChatOutput, Flow, FlowError, TurnConfig};
-use tipring::nlu::Objection;
+use tipring::nlu::{Action, Objection, ReadIntents, Reading, Scope};
 use tipring::record::ObjectionOutcome;
 
 /// A small call in which everything has its place. The objections are in a file of their own.
@@ -272,7 +272,11 @@ pub struct Talk {
 
 impl Talk {
     pub fn with(plan: AgentPlan) -> Self {
-        let mut chat = Chat::new(flow(), plan, &TurnConfig::default());
+        Self::of(flow(), plan)
+    }
+
+    pub fn of(flow: Arc<Flow>, plan: AgentPlan) -> Self {
+        let mut chat = Chat::new(flow, plan, &TurnConfig::default());
         let outputs = chat.start();
         let mut talk = Self { chat, outputs: Vec::new(), last: Vec::new() };
         talk.take(outputs);
@@ -306,4 +310,38 @@ impl Talk {
         };
         self.outputs.iter().filter_map(event).collect()
     }
+}
+
+/// A classifier that knows a few whole utterances.
+pub struct Known(pub &'static [(&'static str, &'static str, f32)]);
+
+impl ReadIntents for Known {
+    fn read(&self, text: &str, scope: &Scope) -> Reading {
+        let known = self.0.iter().find(|(known, ..)| *known == text);
+        let (action, confidence) = known.map_or((Action::AskQuestion, 0.2), |(_, action, confidence)| {
+            (Action::from_id(action).expect("an action"), *confidence)
+        });
+        Reading {
+            industry: scope.industry,
+            scene: scope.scene,
+            action,
+            objection: action.objection(),
+            confidence,
+            in_scope: confidence > 0.3,
+            runner_up: Some((Action::DoNotCall, 0.15)).filter(|_| text.contains("enough")),
+        }
+    }
+}
+
+pub fn reader() -> AgentPlan {
+    let known = Known(&[
+        ("that would ruin me", "too_expensive", 0.9),
+        ("well that is quite an amount yes", "too_expensive", 0.9),
+        ("maybe perhaps", "too_expensive", 0.4),
+        ("fine by me", "confirm", 0.95),
+        ("leave me in peace for good", "do_not_call", 0.97),
+        ("where do i sign", "buying_signal", 0.9),
+        ("i never want to hear of you again", "do_not_call", 0.6),
+    ]);
+    AgentPlan { intents: Some(Arc::new(known)), ..AgentPlan::default() }
 }

@@ -192,6 +192,9 @@ pub(super) struct RuleDoc {
     pub objection: Option<Names>,
     pub when: Option<Spanned<String>>,
     pub accepts: Option<Spanned<String>>,
+    #[serde(default)]
+    pub maybe: Vec<Spanned<String>>,
+    pub confirm: Option<Spanned<Texts>>,
 }
 
 /// Digits to be collected, spoken or pressed.

@@ -16,6 +16,10 @@ pub(in crate::agent::dialogue) struct NeedDoc {
     #[serde(default)]
     pub tells: BTreeMap<Spanned<String>, f64>,
     pub ask: Spanned<Texts>,
+    /// Another need, and the question for both in one breath.
+    #[serde(rename = "with")]
+    pub other: Option<Spanned<String>>,
+    pub ask_both: Option<Spanned<Texts>>,
     pub ack: Option<Spanned<Texts>>,
     #[serde(default)]
     pub values: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,

@@ -1,9 +1,10 @@
 //! The answers of a flow file: phrases, keys, digits.
 
 use super::reader::{Reader, StepKeys};
-use crate::agent::dialogue::document::{CollectDoc, Names, RuleDoc};
-use crate::agent::dialogue::flow::{Collect, Outcome, Rule};
+use crate::agent::dialogue::document::{CollectDoc, Names, RuleDoc, Texts};
+use crate::agent::dialogue::flow::{Accepts, Collect, Doubt, Outcome, Rule};
 use crate::agent::dialogue::phrase::{Pattern, Phrase};
+use crate::agent::dialogue::sound::by_sound;
 use crate::nlu::Action;
 use toml::Spanned;
 
@@ -16,6 +17,9 @@ impl Reader {
         let mut patterns = Vec::new();
         for phrase in &doc.phrases {
             self.phrase(phrase, &mut patterns, spoken, true);
+        }
+        if doc.confirm.is_some() || !doc.maybe.is_empty() {
+            self.error(line, "'confirm' and 'maybe' are for an [interrupt]: this answer has no use for them");
         }
         let intents = self.intents(doc.intent);
         let objections: Vec<usize> =
@@ -55,10 +59,32 @@ impl Reader {
             intents,
             objections,
             when: self.guard(doc.when),
-            accepts: doc.accepts.and_then(|offer| self.offer(&offer)),
+            accepts: doc.accepts.and_then(|offer| match offer.get_ref().as_str() {
+                "last" => Some(Accepts::Last),
+                _ => self.offer(&offer).map(Accepts::This),
+            }),
             interrupt: false,
+            doubt: None,
             step,
         }
+    }
+
+    /// What is asked where an interrupt may have been meant.
+    pub(super) fn doubt(
+        &mut self,
+        ask: Option<Spanned<Texts>>,
+        maybe: &[Spanned<String>],
+        phrases: &[Spanned<String>],
+    ) -> Option<Box<Doubt>> {
+        if let (None, Some(first)) = (&ask, maybe.first()) {
+            let line = self.line(first.span());
+            self.error(line, "'maybe' without 'confirm': write the question that is asked about it");
+        }
+        let ask = self.prompt(Some(ask?))?;
+        let sounds = |phrases: &[Spanned<String>]| phrases.iter().flat_map(|p| by_sound(p.get_ref())).collect();
+        // They are too many and too loose for the recogniser to expect.
+        let patterns = self.patterns(maybe, &mut Vec::new());
+        Some(Box::new(Doubt { ask, maybe: patterns, maybe_sounds: sounds(maybe), sounds: sounds(phrases) }))
     }
 
     fn objection(&mut self, name: &Spanned<String>) -> Option<usize> {

@@ -5,7 +5,7 @@ use super::reader::Reader;
 use crate::agent::dialogue::document::{Names, NeedDoc, ObjectionDoc, ObjectionsDoc, OfferDoc, RuleDoc, SignalsDoc};
 use crate::agent::dialogue::flow::{Outcome, Rule, Step};
 use crate::agent::dialogue::phrase::Pattern;
-use crate::agent::dialogue::selling::{Discover, INTERRUPTS, Need, Objecting, Objection, Offer, Signals};
+use crate::agent::dialogue::selling::{Both, Discover, INTERRUPTS, Need, Objecting, Objection, Offer, Signals};
 use crate::nlu::{self, Action};
 use crate::speech::AnswerKind;
 use std::collections::BTreeMap;
@@ -55,10 +55,13 @@ impl Reader {
                 doc.as_mut().intent.get_or_insert_with(Names::default).0.push(action);
             }
             let mut own = Vec::new();
+            let inner = doc.as_mut();
+            let (confirm, maybe) = (inner.confirm.take(), std::mem::take(&mut inner.maybe));
+            let doubt = self.doubt(confirm, &maybe, &inner.phrases);
             let rule = self.rule(doc, &mut own);
             spoken.push(own);
             names.insert(name.into_inner(), rules.len());
-            rules.push(Rule { interrupt: true, ..rule });
+            rules.push(Rule { interrupt: true, doubt, ..rule });
         }
         (rules, names)
     }
@@ -104,6 +107,23 @@ impl Reader {
             });
             let tells = tells.collect();
             let ask = self.prompt(Some(doc.ask));
+            let both = match (doc.other, doc.ask_both) {
+                (Some(other), Some(ask)) => {
+                    let at = self.named("need", &numbers, &other);
+                    if other.get_ref() == name.get_ref() {
+                        self.error(line, "'with' names the need itself: name another one");
+                    }
+                    at.zip(self.prompt(Some(ask))).map(|(other, ask)| Both { other, ask })
+                }
+                (None, None) => None,
+                _ => {
+                    self.error(
+                        line,
+                        "'with' and 'ask_both' belong together: the other need, and the question for both",
+                    );
+                    None
+                }
+            };
             let name = name.into_inner();
             needs.push(Need {
                 slot: doc.slot.unwrap_or_else(|| name.clone()),
@@ -112,6 +132,7 @@ impl Reader {
                 answer: self.number("answer", doc.answer, (0.0, 1.0), ANSWER),
                 tells,
                 ask: ask.unwrap_or_default(),
+                both,
                 ack: self.prompt(doc.ack),
                 heard,
                 answers,

@@ -2,6 +2,7 @@
 
 use super::Dialogue;
 use super::meaning::{Meaning, Move};
+use crate::agent::dialogue::flow::Accepts;
 use crate::agent::dialogue::response::Response;
 use crate::record::ObjectionOutcome;
 use std::sync::Arc;
@@ -26,13 +27,24 @@ impl Dialogue {
             self.fill(slot, value, response);
         }
         let mut offers = signal;
+        if matches!(what, Move::Agree | Move::Signal | Move::Needs) {
+            self.doubt_settled();
+        }
         match what {
             Move::Own(at) | Move::Global(at) => {
                 let rules = if matches!(what, Move::Own(_)) { self.own_rules_of(&flow) } else { &flow.globals };
                 let Some(rule) = rules.get(at) else { return };
-                if let Some(offer) = rule.accepts {
+                let accepted = match rule.accepts {
+                    Some(Accepts::This(offer)) => Some(offer),
+                    Some(Accepts::Last) => self.course.made.last().map(|made| made.offer),
+                    None => None,
+                };
+                if let Some(offer) = accepted {
                     self.accept(offer, response);
                     offers = false;
+                }
+                if rule.accepts.is_some() || rule.intents.iter().any(|intent| intent == "confirm") {
+                    self.doubt_settled();
                 }
                 self.follow(rule, &text, response);
                 // An answer that ends the call ends the objection, too.

@@ -1,5 +1,6 @@
 //! Where a sales conversation stands beside its state.
 
+use super::doubting::Doubt;
 use crate::agent::leash::Move;
 use crate::nlu::ReadIntents;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,8 @@ pub(super) struct Course {
     pub asked: BTreeMap<usize, u32>,
     /// The need whose question is the one that the caller answers.
     pub asking: Option<usize>,
+    /// The need that the same question asks for, too.
+    pub asking_too: Option<usize>,
     /// Questions that a state has asked.
     pub questions: BTreeMap<usize, u32>,
     /// The conversation is being brought to its end.
@@ -87,6 +90,8 @@ pub(super) struct Course {
     pub heard: String,
     /// The question is put again when the language model has answered.
     pub resume: bool,
+    /// An interrupt that may have been meant.
+    pub doubt: Option<Doubt>,
     /// What the language model asked to be done with its answer.
     pub wanted: Option<Move>,
 }

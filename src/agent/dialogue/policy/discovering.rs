@@ -2,7 +2,8 @@
 //!
 //! For an open need *s* that was asked *a* times, an answer comes with probability `answer·½^a`. It is worth `value` of *s* and, by
 //! the chance that it tells other open needs too, a share of theirs. The price of the *k*-th question of a state is
-//! `cost·(1 + (k−1)/4)`: the caller's patience. The question with the greatest gain is put while it is worth its price.
+//! `cost·(1 + (k−1)/4)`: the caller's patience. The question with the greatest gain is put while it is worth its price. A
+//! question that asks for two needs in one breath gains what both do, at the price of one.
 
 use super::Dialogue;
 use super::course::Course;
@@ -21,6 +22,11 @@ impl Dialogue {
         self.course.asking
     }
 
+    /// The need that the same question asks for, too: its number.
+    pub fn asks_too(&self) -> Option<usize> {
+        self.course.asking_too.filter(|_| self.course.asking.is_some())
+    }
+
     fn is_open(&self, need: &Need) -> bool {
         self.known(&need.slot).is_none_or(str::is_empty)
     }
@@ -36,8 +42,8 @@ impl Dialogue {
         chance * (need.value + others.sum::<f64>())
     }
 
-    /// The need that is to be asked for next, if any is worth it.
-    pub(super) fn next_need(&self, discover: &Discover) -> Option<usize> {
+    /// The question that is to be put next, if any is worth it: its need, and the one that it asks for in the same breath.
+    pub(super) fn next_need(&self, discover: &Discover) -> Option<(usize, Option<usize>)> {
         let needs = &self.flow.selling.needs;
         let all = || discover.needs.iter().filter_map(|at| Some((*at, needs.get(*at)?)));
         let known = all().filter(|(_, need)| !self.is_open(need)).count();
@@ -46,27 +52,46 @@ impl Dialogue {
             return None;
         }
         let price = discover.cost * (1.0 + f64::from(asked) * IMPATIENCE);
-        let mut best: Option<(usize, f64)> = None;
-        for (at, need) in all().filter(|(_, need)| self.is_open(need)) {
-            let gain = self.gain(at, need);
-            let may = need.when.as_ref().is_none_or(|guard| self.holds(guard));
-            if may && gain > price && best.is_none_or(|(_, best)| gain > best) {
-                best = Some((at, gain));
+        let may = |need: &Need| need.when.as_ref().is_none_or(|guard| self.holds(guard));
+        let new = |at: usize| Course::count(&self.course.asked, at) == 0;
+        let mut best: Option<((usize, Option<usize>), f64)> = None;
+        for (at, need) in all().filter(|(_, need)| self.is_open(need) && may(need)) {
+            let mut question = ((at, None), self.gain(at, need));
+            // Two at a time only where both are new, and both are wanted.
+            if let Some(other) = need.both.as_ref().map(|both| both.other)
+                && let Some(second) = needs.get(other)
+                && new(at)
+                && new(other)
+                && known + 1 < discover.enough
+                && discover.needs.contains(&other)
+                && self.is_open(second)
+                && may(second)
+            {
+                question = ((at, Some(other)), question.1 + self.gain(other, second));
+            }
+            if question.1 > price && best.is_none_or(|(_, gain)| question.1 > gain) {
+                best = Some(question);
             }
         }
-        best.map(|(at, _)| at)
+        best.map(|(question, _)| question)
     }
 
     /// Puts the next question of a state that finds out, or goes on where there is none.
     pub(super) fn discover(&mut self, state: &State, discover: &Discover, response: &mut Response) {
         let flow = Arc::clone(&self.flow);
-        let next = self.next_need(discover).and_then(|at| Some((at, flow.selling.needs.get(at)?)));
+        let next = self.next_need(discover);
+        let next = next.and_then(|(at, other)| Some((at, other, flow.selling.needs.get(at)?)));
         self.course.asking = None;
-        let Some((at, need)) = next else { return self.step(&discover.done, response) };
-        Course::more(&mut self.course.asked, at);
+        self.course.asking_too = None;
+        let Some((at, other, need)) = next else { return self.step(&discover.done, response) };
+        for asked in [Some(at), other].into_iter().flatten() {
+            Course::more(&mut self.course.asked, asked);
+        }
         Course::more(&mut self.course.questions, self.state);
-        let Some(text) = self.next_variant(&need.ask) else { return self.step(&discover.done, response) };
+        let ask = need.both.as_ref().filter(|_| other.is_some()).map_or(&need.ask, |both| &both.ask);
+        let Some(text) = self.next_variant(ask) else { return self.step(&discover.done, response) };
         self.course.asking = Some(at);
+        self.course.asking_too = other;
         self.asked = false;
         response.lines.push(NewLine { text, interruptible: state.interruptible, question: true, ..NewLine::default() });
     }
@@ -77,6 +102,8 @@ impl Dialogue {
         let open = self.course.asking.and_then(|at| flow.selling.needs.get(at)).filter(|need| self.is_open(need));
         let Some(text) = open.and_then(|need| self.next_variant(&need.ask)) else { return false };
         self.asked = false;
+        // The first of two; the other is asked for alone.
+        self.course.asking_too = None;
         let interruptible = state.interruptible;
         response.lines.push(NewLine { text, interruptible, question: true, ..NewLine::default() });
         true

@@ -1,6 +1,7 @@
 //! Questions that the flow itself does not answer: from the facts, or not at all.
 
 use super::Dialogue;
+use super::meaning::{Meaning, Move};
 use super::saying::plain_line;
 use crate::agent::dialogue::prompt::Template;
 use crate::agent::dialogue::question::is_question;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 /// So sure a fact answers even what does not sound like a question.
 const SURELY: f32 = 0.8;
+/// So sure a fact goes before the classifier's guess.
+const BETTER: f32 = 0.65;
 /// The slot that keeps the question that nobody could answer.
 const OPEN_QUESTION: &str = "open_question";
 /// Most characters of a question that are kept.
@@ -35,6 +38,20 @@ impl Dialogue {
             return Some(Known::Facts(found.passages));
         }
         asks.then_some(Known::Nothing)
+    }
+
+    /// A fact that answers a question more surely than the classifier's guess what the caller is about: an objection, a signal, one of
+    /// the answers that hold in every state. What a phrase says stays.
+    pub(super) fn known_better(&self, text: &str, meaning: &Meaning) -> Option<Known> {
+        let guessed = meaning.phrase == 0
+            && match meaning.what {
+                Move::Objection(_) | Move::Signal => true,
+                Move::Global(at) => self.flow.globals.get(at).is_some_and(|rule| !rule.interrupt),
+                _ => false,
+            };
+        let known = self.known_of(text).filter(|_| guessed && is_question(text))?;
+        let surely = matches!(&known, Known::Facts(found) if found.first().is_some_and(|best| best.sure >= BETTER));
+        surely.then_some(known)
     }
 
     /// Answers a question from the facts, or says that it is not known; then the state's own question is put again.

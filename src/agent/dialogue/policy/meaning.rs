@@ -44,27 +44,27 @@ pub(super) struct Meaning {
     pub signal: bool,
     /// They are none that was expected; anything would have been taken.
     pub loose: bool,
+    /// Words of the phrase that it is; 0 where it is no phrase's.
+    pub phrase: usize,
 }
 
 /// Kinds of answers in the order in which they go among equals.
-const GLOBAL: u8 = 0;
-const TABLE: u8 = 1;
-const OWN: u8 = 2;
-const FOLLOW_UP: u8 = 3;
-const INTERRUPT: u8 = 4;
+const SIGNAL: u8 = 0;
+const GLOBAL: u8 = 1;
+const TABLE: u8 = 2;
+const OWN: u8 = 3;
+const FOLLOW_UP: u8 = 4;
+const INTERRUPT: u8 = 5;
 
 /// Endings of a Chinese question.
 const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "为什么"];
 
-/// How sure a reading of this action must be to count, where others must be `usual`. To end a call for something that was not
-/// said loses it, so what ends calls must be plainer; never to be called again is heeded sooner, because not to heed it is worse.
-fn sure_enough(action: Action, usual: f32) -> f32 {
-    match action {
-        Action::DoNotCall => usual.min(0.4),
-        Action::WrongPerson | Action::Minor | Action::Distress | Action::Abuse | Action::Complaint => usual.max(0.85),
-        _ => usual,
-    }
-}
+/// So sure a reading must be that ends the call.
+const ENDS: f32 = 0.85;
+/// An objection is met from here on: to meet one that was not meant costs a sentence, to pass over one costs the caller's trust.
+const OBJECTS: f32 = 0.45;
+/// So sure that the number comes off the list where the flow has no question to ask about it.
+const UNASKED: f32 = 0.4;
 
 impl Dialogue {
     /// What the classifier says, where there is one.
@@ -77,12 +77,36 @@ impl Dialogue {
         Some(intents.read(text, &scope))
     }
 
+    /// How sure a reading of this action must be to count; none: it never does by itself. To end a call for something that was not
+    /// said loses it, so what ends calls must be plainer. Never to be called again is asked about where the flow can ask, and where
+    /// another call was just talked about ("no need to call") by all means; where it cannot, it is heeded sooner, because not to heed
+    /// it is worse.
+    fn sure_enough(&self, action: Action) -> Option<f32> {
+        let usual = self.flow.selling.min_intent;
+        match action {
+            Action::DoNotCall => {
+                let named = |rule: &&Rule| rule.intents.iter().any(|intent| intent == action.id());
+                let asks = self.flow.globals.iter().filter(named).any(|rule| rule.doubt.is_some());
+                match self.at().is_some_and(|state| state.purpose.leaves()) {
+                    _ if !asks => Some(usual.min(UNASKED)),
+                    true => None,
+                    false => Some(usual.max(ENDS)),
+                }
+            }
+            Action::WrongPerson | Action::Minor | Action::Distress | Action::Abuse | Action::Complaint => {
+                Some(usual.max(ENDS))
+            }
+            Action::Object(_) => Some(usual.min(OBJECTS)),
+            _ => Some(usual),
+        }
+    }
+
     /// What the caller's words mean; none: nothing that is known here.
     pub(super) fn meaning(&self, text: &str, heard: &[String], reading: Option<&Reading>) -> Option<Meaning> {
         let flow = &*self.flow;
         let selling = self.at().is_some_and(|state| state.selling);
-        let least = |action| sure_enough(action, flow.selling.min_intent);
-        let sure = reading.filter(|reading| reading.in_scope && reading.confidence >= least(reading.action));
+        let sure =
+            reading.filter(|r| r.in_scope && self.sure_enough(r.action).is_some_and(|least| r.confidence >= least));
         let found = among(&self.candidates(flow, selling), heard);
         let by_phrase = found.as_ref().filter(|(_, found)| found.fixed > 0);
         let by_reading = sure.and_then(|reading| self.move_for(flow, selling, reading.action));
@@ -116,17 +140,20 @@ impl Dialogue {
                 fills: Vec::new(),
                 signal: false,
                 loose: false,
+                phrase: 0,
             });
         }
         let mut all = fills;
         let mut words = text.trim().to_owned();
+        let mut phrase = 0;
         if let Some((chosen, found)) = &found
             && *chosen == what
         {
+            phrase = found.fixed;
             all.extend(found.slots.iter().cloned());
             words = heard.get(found.start..found.end).unwrap_or_default().join(" ");
         }
-        Some(Meaning { what, text: words, fills: all, signal, loose })
+        Some(Meaning { what, text: words, fills: all, signal, loose, phrase })
     }
 
     /// Everything that may be said now.
@@ -148,7 +175,8 @@ impl Dialogue {
             for (at, objection) in objections.all.iter().enumerate() {
                 all.push(Candidate { priority: TABLE, patterns: &objection.patterns, what: Move::Objection(at) });
             }
-            all.push(Candidate { priority: TABLE, patterns: &flow.selling.signals.patterns, what: Move::Signal });
+            // A question that shows a wish to buy is answered first; the offer follows.
+            all.push(Candidate { priority: SIGNAL, patterns: &flow.selling.signals.patterns, what: Move::Signal });
         }
         if self.follows_up() {
             all.push(Candidate { priority: FOLLOW_UP, patterns: &objections.yes, what: Move::Agree });
@@ -162,7 +190,7 @@ impl Dialogue {
         self.asked && self.course.open.as_ref().is_some_and(|open| open.followed_up)
     }
 
-    fn may(&self, rule: &Rule) -> bool {
+    pub(super) fn may(&self, rule: &Rule) -> bool {
         rule.when.as_ref().is_none_or(|guard| self.holds(guard))
     }
 
@@ -226,7 +254,7 @@ impl Dialogue {
 
     /// Where a need is told: as anybody says it at any time, or as the answer to its question.
     fn need_in(&self, at: usize, need: &Need, heard: &[String]) -> Option<(Found, Option<String>)> {
-        let asked = self.course.asking == Some(at) && self.asked;
+        let asked = self.asked && [self.course.asking, self.asks_too()].contains(&Some(at));
         let answers = need.answers.iter().filter(|_| asked);
         let find = |(pattern, value): &(Pattern, Option<String>)| {
             let found = locate(std::slice::from_ref(pattern), heard).filter(|found| found.fixed > 0)?;
@@ -237,11 +265,12 @@ impl Dialogue {
 
     /// The need that was asked for was told, and nothing that says more.
     fn is_told(&self, flow: &Flow, heard: &[String], by_phrase: Option<&(Move, Found)>) -> bool {
-        let Some(at) = self.course.asking.filter(|_| self.asked) else { return false };
-        let Some(need) = flow.selling.needs.get(at) else { return false };
-        let Some((told, _)) = self.need_in(at, need, heard) else { return false };
-        by_phrase
-            .is_none_or(|(_, found)| found.fixed < told.fixed || found.fixed == told.fixed && found.start == told.start)
+        let asked = [self.course.asking, self.asks_too()].into_iter().flatten().filter(|_| self.asked);
+        let told = |at: usize| self.need_in(at, flow.selling.needs.get(at)?, heard).map(|(told, _)| told);
+        let more = |told: &Found, found: &Found| {
+            found.fixed < told.fixed || found.fixed == told.fixed && found.start == told.start
+        };
+        asked.filter_map(told).any(|told| by_phrase.is_none_or(|(_, found)| more(&told, found)))
     }
 
     /// The need that was asked for, where the words may be its answer: not a question, not a yes or no alone.

@@ -4,6 +4,7 @@ mod acting;
 mod course;
 mod disclosing;
 mod discovering;
+mod doubting;
 mod entry;
 mod feeling;
 mod knowing;
@@ -122,8 +123,11 @@ impl Dialogue {
 
     /// The kind of answer asked for.
     pub fn kind(&self) -> AnswerKind {
-        if self.course.open.as_ref().is_some_and(|open| open.followed_up) {
+        if self.course.open.as_ref().is_some_and(|open| open.followed_up) || self.is_doubting() {
             return AnswerKind::YesNo;
+        }
+        if self.asks_too().is_some() {
+            return AnswerKind::Open;
         }
         let asking = self.course.asking.and_then(|at| self.flow.selling.needs.get(at));
         asking.map_or(self.at().map_or(AnswerKind::Open, State::kind), |need| need.kind)
@@ -229,8 +233,11 @@ impl Dialogue {
     pub fn understands(&self, text: &str, confidence: f32) -> bool {
         let Some(heard) = self.is_spoken(text, confidence) else { return false };
         let collects = self.asked && self.at().is_some_and(|state| state.collect.is_some());
+        let reading = self.reading(text);
+        let meaning = self.meaning(text, &heard, reading.as_ref());
         collects && !digits(&heard).is_empty()
-            || self.meaning(text, &heard, self.reading(text).as_ref()).is_some()
+            || meaning.is_some()
+            || self.doubts(&heard, reading.as_ref(), meaning.as_ref())
             || self.hastens(text)
             || self.known_of(text).is_some()
     }
@@ -279,8 +286,15 @@ impl Dialogue {
             intent_confidence: reading.as_ref().map(|reading| reading.confidence),
             ..TurnNotes::default()
         };
-        let Some(meaning) = meaning else {
-            let mut response = match self.known_of(text) {
+        if let Some(mut response) = self.doubt(&heard, reading.as_ref(), meaning.as_ref()) {
+            if notes != TurnNotes::default() {
+                response.events.insert(0, AgentEvent::Understood(Box::new(notes)));
+            }
+            return self.done(response);
+        }
+        let known = meaning.as_ref().and_then(|meaning| self.known_better(text, meaning));
+        let Some(meaning) = meaning.filter(|_| known.is_none()) else {
+            let mut response = match known.or_else(|| self.known_of(text)) {
                 Some(known) => {
                     let mut response = Response::default();
                     self.answer(text, known, &mut response);

@@ -25,14 +25,18 @@ impl Dialogue {
         self.step(&rule.step, response);
     }
 
-    fn set(&mut self, slots: &[(String, crate::agent::dialogue::prompt::Template)], response: &mut Response) {
+    pub(super) fn set(
+        &mut self,
+        slots: &[(String, crate::agent::dialogue::prompt::Template)],
+        response: &mut Response,
+    ) {
         for (name, value) in slots {
             let value = value.fill(|name| self.known(name));
             self.fill(name.clone(), value, response);
         }
     }
 
-    fn dispose(&mut self, disposition: Option<&String>, response: &mut Response) {
+    pub(super) fn dispose(&mut self, disposition: Option<&String>, response: &mut Response) {
         if let Some(disposition) = disposition {
             self.disposition = Some(disposition.clone());
             response.events.push(AgentEvent::Disposition(disposition.clone()));
