@@ -63,6 +63,8 @@ const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "�
 const ENDS: f32 = 0.85;
 /// An objection is met from here on: to meet one that was not meant costs a sentence, to pass over one costs the caller's trust.
 const OBJECTS: f32 = 0.45;
+/// An objection that is read so surely is one, though the words are none that callers usually say.
+const ANYWAY: f32 = 0.85;
 /// So sure that the number comes off the list where the flow has no question to ask about it.
 const UNASKED: f32 = 0.4;
 
@@ -105,8 +107,10 @@ impl Dialogue {
     pub(super) fn meaning(&self, text: &str, heard: &[String], reading: Option<&Reading>) -> Option<Meaning> {
         let flow = &*self.flow;
         let selling = self.at().is_some_and(|state| state.selling);
-        let sure =
-            reading.filter(|r| r.in_scope && self.sure_enough(r.action).is_some_and(|least| r.confidence >= least));
+        let sure = reading.filter(|reading| {
+            let within = reading.in_scope || reading.objection.is_some() && reading.confidence >= ANYWAY;
+            within && self.sure_enough(reading.action).is_some_and(|least| reading.confidence >= least)
+        });
         let found = among(&self.candidates(flow, selling), heard);
         let by_phrase = found.as_ref().filter(|(_, found)| found.fixed > 0);
         let by_reading = sure.and_then(|reading| self.move_for(flow, selling, reading.action));
