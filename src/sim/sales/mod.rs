@@ -3,7 +3,7 @@
 //!
 //! The agent is the one that telephones: the same inputs, timers and actions, the same flow, classifier and choices. `people` has
 //! every parameter of the customers, from one file in which each is labelled; `words` what they say, of the half of the corpus that
-//! no flow and no classifier knows, and how it is misheard; `customer` what they do; `call` joins them; `figures` counts.
+//! no classifier knows, and how it is misheard; `customer` what they do; `call` joins them; `figures` counts.
 //!
 //! Which wordings are chosen is asked of a [`Choose`]: a campaign that learns, or none. Calls are planned in batches, as many as
 //! would be up at the same time, so that what is learned from one comes only after others were planned; batches also make the result

@@ -1,7 +1,7 @@
 //! What customers say, and how it is heard.
 //!
-//! For every action they use the families of `audio-models/intents/corpus/*.test.toml`: the half that no flow was written from and
-//! no classifier ever learned from. Only what depends on the question (days, digits, the values of needs) comes from
+//! For every action they use the families of `audio-models/intents/corpus/*.test.toml`: the half that no classifier ever learned
+//! from, and no flow was written from but for demands never to be called again. Only what depends on the question (days, digits, the values of needs) comes from
 //! `words_*.toml` and the flow.
 
 use super::SalesError;
@@ -215,10 +215,9 @@ impl Words {
                 continue;
             }
             if draw < lost + other {
-                out.push(match &self.alike {
-                    Some(alike) => alike.garble(&unit, 1.0, &mut Chance::new(dice.throw())),
-                    None => pick(dice, &self.heard),
-                });
+                let alike = self.alike.as_ref().map(|alike| alike.garble(&unit, 1.0, &mut Chance::new(dice.throw())));
+                // What sounds like nothing else is heard as anything.
+                out.push(alike.filter(|other| !other.is_empty()).unwrap_or_else(|| pick(dice, &self.heard)));
                 continue;
             }
             out.push(unit);
