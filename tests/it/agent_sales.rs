@@ -245,9 +245,8 @@ fn a_state_gives_up_after_its_attempts() {
 fn the_classifier_decides_where_no_phrase_does() {
     let mut talk = Talk::with(reader());
     assert!(talk.say("that would ruin me")[0].starts_with("too_expensive"));
-    let notes = talk.outputs.iter().find_map(|output| match output {
-        ChatOutput::Event(AgentEvent::Understood(notes)) => Some(notes.clone()),
-        _ => None,
+    let notes = talk.outputs.iter().find_map(|output| {
+        if let ChatOutput::Event(AgentEvent::Understood(notes)) = output { Some(notes.clone()) } else { None }
     });
     let notes = notes.unwrap();
     assert_eq!(notes.intent.as_deref(), Some("finance/credit_card/too_expensive"));
