@@ -104,7 +104,7 @@ impl Default for TurnConfig {
             endpointing: Endpointing::Adaptive,
             eagerness: 0.3,
             shortest_wait_ms: 220,
-            longest_wait_ms: 2_000,
+            longest_wait_ms: 1_800,
             wait_yes_no_ms: 400,
             wait_choice_ms: 420,
             wait_expected_ms: 480,

@@ -17,6 +17,7 @@ mod corpus;
 mod dice;
 mod ears;
 pub mod echo;
+mod log;
 pub mod mood;
 mod network;
 mod noises;

@@ -4,7 +4,7 @@
 use super::behaviour::Behaviour;
 use super::corpus::{Corpus, CorpusError};
 use super::dice::Dice;
-pub use super::stage::Sounded;
+pub use super::log::Sounded;
 use super::stage::Stage;
 use super::temper::{Phrases, Temper};
 use super::turns::Setup;

@@ -81,8 +81,16 @@ impl Weighing<'_> {
         }
         match self.config.endpointing {
             Endpointing::Fixed => fixed_wait_ms(self.config, evidence.kind, evidence.progress),
-            Endpointing::Adaptive => self.adaptive_ms(self.ends.log_odds(evidence), evidence.pace),
+            Endpointing::Adaptive => self.adaptive_ms(self.log_odds(evidence), evidence.pace),
         }
+    }
+
+    /// The log odds that the pause is one within the turn, no greater than that which lets nobody wait without limit where the words
+    /// are a whole sentence: a question that rises at its end is over all the same.
+    pub fn log_odds(&self, evidence: &Evidence) -> f64 {
+        let odds = self.ends.log_odds(evidence);
+        let whole = matches!(evidence.progress, Progress::Words | Progress::Expected) && evidence.sentence > SURELY_WHOLE;
+        if whole && !evidence.telling { odds.min(self.ends.bounds[1].log_odds) } else { odds }
     }
 
     /// The wait at these log odds that the pause is one within the turn.
@@ -104,6 +112,8 @@ impl Weighing<'_> {
     }
 }
 
+/// Log odds from which words are taken for a whole sentence.
+const SURELY_WHOLE: f32 = 1.0;
 /// How the bounds of waiting follow the eagerness: its power.
 const BOUNDS_FOLLOW: f64 = 0.6;
 

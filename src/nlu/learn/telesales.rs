@@ -183,6 +183,9 @@ pub fn teach(set: &Set, recipe: &Recipe, strict: bool, told: &mut dyn FnMut(&str
         net: super::NetConfig { hidden: 0, ..recipe.net },
         line: SvmConfig { cost: 1.0, ..recipe.line },
         near: false,
+        // A scene is named by its own words.
+        views: Recipe::default().views,
+        odds: 0.0,
         parts: 0,
         bytes: recipe.bytes / 3,
         ..recipe.clone()
