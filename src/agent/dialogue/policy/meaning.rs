@@ -59,6 +59,8 @@ const INTERRUPT: u8 = 5;
 /// Endings of a Chinese question.
 const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "为什么"];
 
+/// Turns of the caller in which the classifier alone may tell that the wrong person is on the line.
+const FIRST_TURNS: u32 = 2;
 /// So sure a reading must be that ends the call.
 const ENDS: f32 = 0.85;
 /// An objection is met from here on: to meet one that was not meant costs a sentence, to pass over one costs the caller's trust.
@@ -95,6 +97,8 @@ impl Dialogue {
                     false => Some(usual.max(ENDS)),
                 }
             }
+            // Who has talked for a while is the one who was called: from then on it must be said in so many words.
+            Action::WrongPerson if self.turns > FIRST_TURNS => None,
             Action::WrongPerson | Action::Minor | Action::Distress | Action::Abuse | Action::Complaint => {
                 Some(usual.max(ENDS))
             }
