@@ -89,7 +89,8 @@ impl Weighing<'_> {
     /// are a whole sentence: a question that rises at its end is over all the same.
     pub fn log_odds(&self, evidence: &Evidence) -> f64 {
         let odds = self.ends.log_odds(evidence);
-        let whole = matches!(evidence.progress, Progress::Words | Progress::Expected) && evidence.sentence > SURELY_WHOLE;
+        let whole =
+            matches!(evidence.progress, Progress::Words | Progress::Expected) && evidence.sentence > SURELY_WHOLE;
         if whole && !evidence.telling { odds.min(self.ends.bounds[1].log_odds) } else { odds }
     }
 
@@ -206,7 +207,10 @@ mod tests {
         let ends = Ends { eagerness: 1.0, ..Ends::of("en").clone() };
         let weighing = Weighing { config: &config, curve: PauseCurve::of("en"), ends: &ends };
         let waits: Vec<u64> = (-50..50).map(|tenth| weighing.adaptive_ms(f64::from(tenth) / 10.0, 1.0)).collect();
-        assert!(waits.is_sorted() && waits.first() == Some(&220) && waits.last() == Some(&config.longest_wait_ms), "{waits:?}");
+        assert!(
+            waits.is_sorted() && waits.first() == Some(&220) && waits.last() == Some(&config.longest_wait_ms),
+            "{waits:?}"
+        );
         let unbounded = Ends { bounds: Ends::blank().bounds, ..ends.clone() };
         let weighing = Weighing { ends: &unbounded, ..weighing };
         assert!(
