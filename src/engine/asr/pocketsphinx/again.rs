@@ -44,6 +44,14 @@ pub(super) enum Task {
     Phrase(String),
 }
 
+/// What every answer that is compared is heard as, so that it can be heard while the caller speaks.
+pub(super) fn standing(has_narrow: bool) -> impl Iterator<Item = (Which, Task)> {
+    // One model's sounds are enough to measure by, and those of the narrow one cost a fraction.
+    let measure = if has_narrow { Which::Narrow } else { Which::Main };
+    let narrow = has_narrow.then_some((Which::Narrow, Task::Phrases));
+    [(Which::Main, Task::Phrases)].into_iter().chain(narrow).chain([(measure, Task::Sounds)])
+}
+
 /// How a phrase fits, for one model.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Fit {
@@ -81,13 +89,7 @@ pub(super) struct Again {
 impl Again {
     /// After the first answer; of what kind the main model is, and which other models there are.
     pub fn new(first: Understood, grammar: Arc<Grammar>, main: Kind, has_narrow: bool, has_digits: bool) -> Self {
-        // One model's sounds are enough to measure by, and those of the narrow one cost a fraction.
-        let measure = if has_narrow { Which::Narrow } else { Which::Main };
-        let mut todo = VecDeque::from([(Which::Main, Task::Phrases)]);
-        if has_narrow {
-            todo.push_back((Which::Narrow, Task::Phrases));
-        }
-        todo.push_back((measure, Task::Sounds));
+        let todo = standing(has_narrow).collect();
         Self { first, grammar, main, heard: Default::default(), has_digits, todo, compared: false }
     }
 

@@ -45,6 +45,10 @@ pub(super) struct Opinion {
 /// Words below this confidence are not worth showing to anybody.
 const NOTHING: f32 = 0.1;
 
+/// From this confidence on, the first answer of a wide model needs no second opinion: of 13 and 75 of the adults' phrases and
+/// the digits of the tuning halves that were so sure, as many and 69 were right, and the others' opinion changed none of them.
+pub(super) const SURE: f32 = 0.85;
+
 /// How opinions become a confidence: a logistic regression.
 struct Weights {
     offset: f32,

@@ -4,21 +4,22 @@
 //! whenever what is known of the channel has doubled, and at the end when there is something new, the utterance is decoded
 //! again from its beginning. After some seconds of speech the mean has settled and every utterance is decoded once.
 //!
-//! Among anything, phrases are heard while the caller speaks. For the answer all models hear the utterance again, see
-//! [`super::again`].
+//! Four things are heard beside one another: the phrases among anything, whose best path is the partial result and, where it
+//! is sure, the answer; and, for an answer that is not, what [`super::again`] compares, the phrases alone and sounds. What is
+//! compared is heard while the caller speaks, when nobody else needs the processor, so that little is left to do at the end.
 
 use super::Model;
-use super::again::{Again, Kind, Task, Which};
+use super::again::{Again, Kind, Which, standing};
 use super::band::BandMeter;
-use super::confidence::{Understood, understand};
-use super::ear::{BEAMS, Ear, SOUNDS, WIDE_BEAMS};
+use super::confidence::{SURE, Understood, understand};
+use super::ear::{BEAMS, Ear, Listener, WIDE_BEAMS};
 use super::grammar::{Grammar, written};
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
 use crate::engine::asr::level::SpeechLevel;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Frames of 10 ms decoded in one step; the phrases alone take less time.
+/// Frames of 10 ms decoded in one step.
 const STEP: usize = 10;
 const SECOND_STEP: usize = 30;
 /// The longest utterance that is heard a second time, in frames: an expected phrase is short.
@@ -37,9 +38,22 @@ const SETTLED: usize = 5 * 16_000;
 const PAUSE: usize = 3 * FRAME_SAMPLES;
 /// Grammars that a decoder keeps compiled.
 const GRAMMARS: usize = 8;
+
+/// What is left to be heard of what was pushed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Left {
+    Nothing,
+    /// What a partial result is made from.
+    Partial,
+    /// What only an answer is made from: it may wait for a while.
+    Answer,
+}
+
 /// The models that listen, and the utterance that they hear.
 pub(super) struct Decoding {
     main: Ear,
+    /// Hears the phrases among anything, with the main model.
+    open: Listener,
     narrow: Option<Ear>,
     digits: Option<Ear>,
     /// Of the main model.
@@ -61,8 +75,6 @@ struct Utterance {
     /// Samples of it that hold speech, and those of them that the mean already includes.
     speech: usize,
     measured: usize,
-    /// The main model hears the phrases among anything.
-    open: bool,
     /// It is heard again.
     again: Option<Again>,
     covers: MediaTime,
@@ -75,11 +87,12 @@ struct Utterance {
 impl Decoding {
     /// A decoder with a fresh state. Takes some tens of milliseconds: not for the caller's thread.
     pub fn new(model: &Model, grammar: (u64, Arc<Grammar>)) -> Result<Self, String> {
-        let open = |acoustics| Ear::open(acoustics, model.narrow_band, &model.extension);
+        let open = |acoustics, sounds| Ear::open(acoustics, model.narrow_band, &model.extension, sounds);
         let mut new = Self {
-            main: open(&model.main)?,
-            narrow: model.narrow.as_ref().map(open).transpose()?,
-            digits: model.digits.as_ref().map(open).transpose()?,
+            main: open(&model.main, model.narrow.is_none())?,
+            open: Listener::open(&model.main)?,
+            narrow: model.narrow.as_ref().map(|narrow| open(narrow, true)).transpose()?,
+            digits: model.digits.as_ref().map(|digits| open(digits, true)).transpose()?,
             kind: model.main.kind,
             grammars: VecDeque::new(),
             meter: BandMeter::default(),
@@ -105,28 +118,27 @@ impl Decoding {
             self.grammars.push_back(known);
             return Ok(());
         }
-        self.main.learn(&grammar.words)?;
-        self.main.compile(&name(id), &grammar.text, &BEAMS)?;
+        self.open.learn(&grammar.words)?;
+        self.open.compile(&name(id), &grammar.text, &BEAMS)?;
         if let Some(alone) = &grammar.alone {
-            self.main.compile(&name_alone(id), alone, &WIDE_BEAMS)?;
-            if let Some(narrow) = &mut self.narrow {
-                narrow.learn(&grammar.words)?;
-                narrow.compile(&name_alone(id), alone, &WIDE_BEAMS)?;
+            for ear in std::iter::once(&mut self.main).chain(&mut self.narrow) {
+                ear.phrases.learn(&grammar.words)?;
+                ear.phrases.compile(&name_alone(id), alone, &WIDE_BEAMS)?;
             }
         }
         if let (Some(ear), Some(digits)) = (&mut self.digits, &grammar.digits) {
-            ear.learn(&digits.words)?;
-            ear.compile(&name_alone(id), &digits.text, &WIDE_BEAMS)?;
+            ear.phrases.learn(&digits.words)?;
+            ear.phrases.compile(&name_alone(id), &digits.text, &WIDE_BEAMS)?;
         }
         self.grammars.push_back((id, grammar));
         if self.grammars.len() > GRAMMARS
             && let Some((old, _)) = self.grammars.pop_front()
         {
-            self.main.rest()?;
-            self.main.forget(&name(old));
-            for ear in std::iter::once(&mut self.main).chain(&mut self.narrow).chain(&mut self.digits) {
-                ear.rest()?;
-                ear.forget(&name_alone(old));
+            self.open.rest()?;
+            self.open.forget(&name(old));
+            for ear in self.ears() {
+                ear.phrases.rest()?;
+                ear.phrases.forget(&name_alone(old));
             }
         }
         Ok(())
@@ -158,18 +170,52 @@ impl Decoding {
         Ok(())
     }
 
-    /// Decodes a piece of what was pushed; true when there is more to do.
-    pub fn step(&mut self) -> Result<bool, String> {
+    /// Decodes a piece of what was pushed.
+    pub fn step(&mut self) -> Result<Left, String> {
         if self.utterance.speech == 0 || self.utterance.answer.is_some() {
-            return Ok(false);
+            return Ok(Left::Nothing);
         }
         // In a pause the answer may be asked for at any moment: what has to be decoded again for it is done now.
-        let new = if self.quiet >= PAUSE { self.known / 4 } else { self.known.max(FIRST_ESTIMATE) };
+        let pause = self.quiet >= PAUSE;
+        let new = if pause { self.known / 4 } else { self.known.max(FIRST_ESTIMATE) };
         if self.utterance.again.take().is_some() {
             self.stop();
         }
         self.refresh(new.max(1))?;
-        self.main.feed(STEP)
+        if self.open.feed(&self.main.features, STEP)? {
+            return Ok(Left::Partial);
+        }
+        if !self.compares() {
+            return Ok(Left::Nothing);
+        }
+        if pause {
+            let first = understand(&self.open.path(), self.kind);
+            if self.is_sure(&first) {
+                return Ok(Left::Nothing);
+            }
+        }
+        let name = self.name_alone();
+        for (which, task) in standing(self.narrow.is_some()) {
+            let ear = self.ear(which)?;
+            ear.hear(&task, &name)?;
+            if ear.feed(&task, STEP)? {
+                return Ok(Left::Answer);
+            }
+        }
+        Ok(Left::Nothing)
+    }
+
+    /// An answer is compared with what else it may be: the phrases are known, and the utterance is short.
+    fn compares(&self) -> bool {
+        let alone = self.grammars.back().is_some_and(|(_, grammar)| grammar.alone.is_some());
+        alone && self.main.features.len() <= SECOND_LIMIT
+    }
+
+    /// Nothing else needs to be asked. Scores of a narrow model say nothing by themselves, and a model of digits knows better.
+    fn is_sure(&self, first: &Understood) -> bool {
+        let digits = || self.grammars.back().and_then(|(_, grammar)| grammar.digits.as_ref());
+        let is_digits = || self.digits.is_some() && digits().is_some_and(|digits| digits.has(&first.text));
+        self.kind == Kind::Wide && first.confidence >= SURE && !is_digits()
     }
 
     /// Decodes a piece of what was pushed as the last of the utterance so far: none while there is more to do, then the
@@ -185,51 +231,44 @@ impl Decoding {
             return self.hear(again);
         }
         self.refresh((self.known / 4).max(1))?;
-        if self.main.feed(STEP)? {
+        if self.open.feed(&self.main.features, STEP)? {
             return Ok(None);
         }
-        self.utterance.open = false;
-        let first = understand(&self.main.close()?, self.kind);
-        let Some((_, grammar)) = self.grammars.back().filter(|(_, grammar)| grammar.alone.is_some()) else {
-            return Ok(Some(self.answer(first)));
-        };
-        if self.main.features.len() > SECOND_LIMIT {
+        let first = understand(&self.open.close(&self.main.features)?, self.kind);
+        if !self.compares() || self.is_sure(&first) {
             return Ok(Some(self.answer(first)));
         }
+        let Some((_, grammar)) = self.grammars.back() else { return Ok(Some(self.answer(first))) };
         let again = Again::new(first, Arc::clone(grammar), self.kind, self.narrow.is_some(), self.digits.is_some());
-        let (band, audio) = (self.meter.band(), &self.utterance.audio);
-        for ear in self.narrow.iter_mut().chain(&mut self.digits) {
-            ear.features.take(band, audio)?;
-        }
-        self.ears().for_each(|ear| ear.features.measure());
         self.begin(again)
     }
 
     /// Hears a piece of the utterance again; the answer when all was heard.
     fn hear(&mut self, mut again: Again) -> Result<Option<Understood>, String> {
-        if let Some((which, _)) = again.task() {
+        if let Some((which, task)) = again.task() {
             let ear = self.ear(*which)?;
-            if ear.feed(SECOND_STEP)? {
+            if ear.feed(task, SECOND_STEP)? {
                 self.utterance.again = Some(again);
                 return Ok(None);
             }
-            again.take(&ear.close()?);
+            let path = ear.close(task)?;
+            again.take(&path);
         }
         self.begin(again)
     }
 
-    /// Begins to hear the utterance as what comes next; the answer when nothing does.
+    /// Begins to hear the utterance as what comes next, unless it is being heard so; the answer when nothing does.
     fn begin(&mut self, again: Again) -> Result<Option<Understood>, String> {
         let Some((which, task)) = again.task() else { return Ok(Some(self.answer(again.judge()))) };
-        let id = self.grammars.back().map_or(0, |(id, _)| *id);
-        let ear = self.ear(*which)?;
-        match task {
-            Task::Phrases => ear.begin(&name_alone(id))?,
-            Task::Sounds => ear.begin(SOUNDS)?,
-            Task::Phrase(phrase) => ear.begin_phrase(phrase)?,
-        }
+        let name = self.name_alone();
+        self.ear(*which)?.hear(task, &name)?;
         self.utterance.again = Some(again);
         Ok(None)
+    }
+
+    /// Name of the grammar of the phrases alone that is expected.
+    fn name_alone(&self) -> String {
+        name_alone(self.grammars.back().map_or(0, |(id, _)| *id))
     }
 
     fn ear(&mut self, which: Which) -> Result<&mut Ear, String> {
@@ -247,8 +286,8 @@ impl Decoding {
 
     /// Ends whatever is being heard.
     fn stop(&mut self) {
+        self.open.stop();
         self.ears().for_each(Ear::stop);
-        self.utterance.open = false;
         self.utterance.again = None;
     }
 
@@ -263,7 +302,7 @@ impl Decoding {
         if let Some(answer) = &self.utterance.answer {
             return answer.clone();
         }
-        let path = if self.utterance.open { self.main.path() } else { Vec::new() };
+        let path = if self.open.hears() { self.open.path() } else { Vec::new() };
         self.join(understand(&path, self.kind))
     }
 
@@ -275,38 +314,43 @@ impl Decoding {
     /// The utterance is over.
     pub fn finish(&mut self) {
         self.stop();
-        let mut audio = std::mem::take(&mut self.utterance.audio);
-        let band = self.meter.band();
-        // What it says about the channel is kept, also by those who were not asked. A front end that fails is found out when
-        // it is needed.
-        for ear in self.narrow.iter_mut().chain(&mut self.digits) {
-            let _ = ear.features.take(band, &audio);
-        }
+        // What it says about the channel is kept, by all models. A front end that fails is found out when it is needed.
+        let _ = self.take();
         self.ears().for_each(|ear| ear.features.finish());
+        let mut audio = std::mem::take(&mut self.utterance.audio);
         audio.clear();
         audio.shrink_to(4 * 16_000);
         self.utterance = Utterance { audio, covers: self.utterance.covers, ..Utterance::default() };
     }
 
+    /// Makes all models' cepstra of what was pushed; true when all were made anew because the band has become known.
+    fn take(&mut self) -> Result<bool, String> {
+        let (band, audio) = (self.meter.band(), &self.utterance.audio);
+        let mut changed = false;
+        for ear in std::iter::once(&mut self.main).chain(&mut self.narrow).chain(&mut self.digits) {
+            changed |= ear.features.take(band, audio)?;
+        }
+        Ok(changed)
+    }
+
     /// Begins the utterance's decoding anew when the channel's mean is to be measured because `new` samples of speech are
     /// not in it, when the band has become known, and when the last pass was ended.
     fn refresh(&mut self, new: usize) -> Result<(), String> {
-        let changed = self.main.features.take(self.meter.band(), &self.utterance.audio)?;
+        let changed = self.take()?;
         let utterance = &mut self.utterance;
         let unmeasured = utterance.speech - utterance.measured;
         let stale = self.known < SETTLED && unmeasured >= new;
-        if utterance.open && !stale && !changed {
+        if self.open.hears() && !stale && !changed {
             return Ok(());
         }
         if stale {
             utterance.measured = utterance.speech;
             self.known = (self.known + unmeasured).min(SETTLED);
         }
-        self.main.features.measure();
+        self.stop();
+        self.ears().for_each(|ear| ear.features.measure());
         let id = self.grammars.back().map_or(0, |(id, _)| *id);
-        self.main.begin(&name(id))?;
-        self.utterance.open = true;
-        Ok(())
+        self.open.hear(&name(id))
     }
 
     /// The utterance has become too long to be decoded as one: what was understood is kept, the audio is not.

@@ -1,7 +1,10 @@
-//! One acoustic model that listens to a call: its front end, its decoder, and the grammars that it knows.
+//! One acoustic model that listens to a call: its front end, and the decoders that hear what it makes.
+//!
+//! A decoder hears one thing at a time. So that the phrases and the sounds are known as soon as the caller stops, each has
+//! its own, and they hear the utterance while it is spoken.
 
 use super::acoustics::Acoustics;
-use super::again::Kind;
+use super::again::{Kind, Task};
 use super::band::NarrowBand;
 use super::dictionary::Pronunciations;
 use super::features::Features;
@@ -14,7 +17,7 @@ use std::sync::Arc;
 /// Frames that the library keeps for the change of the sound over time; given once more at the end.
 const TRAIL: usize = 4;
 /// Name of the grammar that knows sounds and no words.
-pub(super) const SOUNDS: &str = "sounds";
+const SOUNDS: &str = "sounds";
 /// Name of the grammar of a single phrase.
 const ONE: &str = "one";
 /// How improbable a path may become against the best before it is given up. Wider than the library's defaults: a grammar is
@@ -27,34 +30,97 @@ pub(super) const WIDE_BEAMS: [(&str, f64); 5] =
 
 /// A model that listens.
 pub(super) struct Ear {
-    decoder: Decoder,
-    words: BTreeSet<String>,
     /// The utterance as this model hears it.
     pub features: Features,
+    /// Hears the phrases, or one of them.
+    pub phrases: Listener,
+    /// Hears sounds; none where nobody asks for them.
+    pub sounds: Option<Listener>,
+}
+
+impl Ear {
+    /// An ear that knows sounds and no words yet, and hears them when `sounds` is set. Takes some tens of milliseconds.
+    pub fn open(
+        acoustics: &Acoustics,
+        how: NarrowBand,
+        extension: &Arc<BandModel>,
+        sounds: bool,
+    ) -> Result<Self, String> {
+        let options = acoustics.options();
+        let narrow = acoustics.kind == Kind::Narrow;
+        let how = if narrow { NarrowBand::Plain } else { how };
+        Ok(Self {
+            features: Features::new(&options, how, narrow, extension)?,
+            phrases: Listener::open(acoustics)?,
+            sounds: sounds.then(|| Listener::open(acoustics)).transpose()?,
+        })
+    }
+
+    /// Hears the utterance as this, from its beginning unless it is being heard so; `phrases` is the name of their grammar.
+    pub fn hear(&mut self, task: &Task, phrases: &str) -> Result<(), String> {
+        match task {
+            Task::Phrases => self.phrases.hear(phrases),
+            Task::Phrase(phrase) => self.phrases.hear_phrase(phrase),
+            Task::Sounds => self.listener(task)?.0.hear(SOUNDS),
+        }
+    }
+
+    /// Hears the next `frames` of the utterance; true when there are more.
+    pub fn feed(&mut self, task: &Task, frames: usize) -> Result<bool, String> {
+        let (listener, features) = self.listener(task)?;
+        listener.feed(features, frames)
+    }
+
+    /// Ends the pass; its best path.
+    pub fn close(&mut self, task: &Task) -> Result<Vec<Segment>, String> {
+        let (listener, features) = self.listener(task)?;
+        listener.close(features)
+    }
+
+    fn listener(&mut self, task: &Task) -> Result<(&mut Listener, &Features), String> {
+        let listener = match task {
+            Task::Sounds => self.sounds.as_mut().ok_or("nobody was to hear sounds with this model")?,
+            Task::Phrases | Task::Phrase(_) => &mut self.phrases,
+        };
+        Ok((listener, &self.features))
+    }
+
+    /// Ends whatever is being heard.
+    pub fn stop(&mut self) {
+        self.phrases.stop();
+        if let Some(sounds) = &mut self.sounds {
+            sounds.stop();
+        }
+    }
+}
+
+/// A decoder, what it knows and how far it has heard the utterance.
+pub(super) struct Listener {
+    decoder: Decoder,
+    words: BTreeSet<String>,
+    /// The grammar that the utterance is heard with from its beginning; none: it is not being heard.
+    hearing: Option<String>,
     frames: Vec<Cepstrum>,
     /// Frames given to the decoder in this pass.
     fed: usize,
 }
 
-impl Ear {
-    /// An ear that knows sounds and no words yet. Takes some tens of milliseconds.
-    pub fn open(acoustics: &Acoustics, how: NarrowBand, extension: &Arc<BandModel>) -> Result<Self, String> {
-        let options = acoustics.options();
-        let narrow = acoustics.kind == Kind::Narrow;
-        let how = if narrow { NarrowBand::Plain } else { how };
-        let mut ear = Self {
-            decoder: Decoder::new(&options)?,
+impl Listener {
+    /// One that knows sounds and no words.
+    pub fn open(acoustics: &Acoustics) -> Result<Self, String> {
+        let mut new = Self {
+            decoder: Decoder::new(&acoustics.options())?,
             words: BTreeSet::new(),
-            features: Features::new(&options, how, narrow, extension)?,
+            hearing: None,
             frames: Vec::new(),
             fed: 0,
         };
         for (word, phone) in acoustics.sounds.words() {
-            ear.decoder.add_word(&word, phone)?;
-            ear.words.insert(word);
+            new.decoder.add_word(&word, phone)?;
+            new.words.insert(word);
         }
-        ear.compile(SOUNDS, &acoustics.sounds.text(), &WIDE_BEAMS)?;
-        Ok(ear)
+        new.compile(SOUNDS, &acoustics.sounds.text(), &WIDE_BEAMS)?;
+        Ok(new)
     }
 
     /// Adds the words of a grammar; what is known stays.
@@ -72,14 +138,14 @@ impl Ear {
 
     /// Keeps a grammar, all of whose words are known, under `name`.
     pub fn compile(&mut self, name: &str, text: &str, beams: &[(&str, f64)]) -> Result<(), String> {
-        self.decoder.end();
+        self.stop();
         self.decoder.set_beams(beams)?;
         self.decoder.set_grammar(name, text, LANGUAGE_WEIGHT)
     }
 
     /// Makes the sounds what is heard with next, so that any other grammar can be forgotten.
     pub fn rest(&mut self) -> Result<(), String> {
-        self.decoder.end();
+        self.stop();
         self.decoder.select(SOUNDS)
     }
 
@@ -88,42 +154,52 @@ impl Ear {
         self.decoder.forget(name);
     }
 
-    /// Begins to hear the utterance from its beginning with the grammar `name`.
-    pub fn begin(&mut self, name: &str) -> Result<(), String> {
-        self.decoder.end();
+    /// Hears the utterance with the grammar `name`, from its beginning unless it is being heard with it.
+    pub fn hear(&mut self, name: &str) -> Result<(), String> {
+        if self.hearing.as_deref() == Some(name) {
+            return Ok(());
+        }
+        self.stop();
         self.decoder.select(name)?;
         self.fed = 0;
-        self.decoder.start()
+        self.decoder.start()?;
+        self.hearing = Some(name.to_owned());
+        Ok(())
     }
 
     /// Begins to hear the utterance as this phrase and nothing else.
-    pub fn begin_phrase(&mut self, phrase: &str) -> Result<(), String> {
+    pub fn hear_phrase(&mut self, phrase: &str) -> Result<(), String> {
         self.rest()?;
         self.compile(ONE, &phrase_text(phrase), &WIDE_BEAMS)?;
-        self.begin(ONE)
+        self.hear(ONE)
     }
 
-    /// Hears the next `frames` of what is there; true when there are more.
-    pub fn feed(&mut self, frames: usize) -> Result<bool, String> {
-        let (from, all) = (self.fed, self.features.len());
+    /// The utterance is being heard.
+    pub fn hears(&self) -> bool {
+        self.hearing.is_some()
+    }
+
+    /// Hears the next `frames` of the utterance; true when there are more.
+    pub fn feed(&mut self, utterance: &Features, frames: usize) -> Result<bool, String> {
+        let (from, all) = (self.fed, utterance.len());
         let end = (from + frames).min(all);
         self.fed = end;
         if end > from {
-            self.features.copy(from, end, &mut self.frames);
+            utterance.copy(from, end, &mut self.frames);
             self.decoder.process(&mut self.frames)?;
         }
         Ok(end < all)
     }
 
     /// Ends the pass; its best path.
-    pub fn close(&mut self) -> Result<Vec<Segment>, String> {
-        let last = self.features.len();
-        self.features.copy(last.saturating_sub(1), last, &mut self.frames);
+    pub fn close(&mut self, utterance: &Features) -> Result<Vec<Segment>, String> {
+        let last = utterance.len();
+        utterance.copy(last.saturating_sub(1), last, &mut self.frames);
         for _ in 0..TRAIL {
             self.decoder.process(&mut self.frames)?;
         }
         let before = self.decoder.segments();
-        self.decoder.end();
+        self.stop();
         let path = self.decoder.segments();
         Ok(if path.is_empty() { before } else { path })
     }
@@ -131,6 +207,7 @@ impl Ear {
     /// Ends the pass without an answer.
     pub fn stop(&mut self) {
         self.decoder.end();
+        self.hearing = None;
     }
 
     /// The best path so far.

@@ -145,7 +145,7 @@ impl PocketSphinx {
         }
         // A model that does not load is better found here than by a caller.
         for (key, acoustics) in models.iter().flat_map(|(_, model)| model.all()) {
-            ear::Ear::open(acoustics, NarrowBand::Plain, &Arc::new(BandModel::zero()))
+            ear::Ear::open(acoustics, NarrowBand::Plain, &Arc::new(BandModel::zero()), false)
                 .map_err(|e| unavailable(format!("engine.pocketsphinx.{key}: {e}; name another model")))?;
         }
         Ok(Self {

@@ -1,6 +1,6 @@
 //! One call's stream: a bounded queue in, hypotheses out, the decoding on the pool between them.
 
-use super::decode::Decoding;
+use super::decode::{Decoding, Left};
 use super::{Model, NAME, failed};
 use crate::audio::{AudioFrame, MediaTime};
 use crate::engine::batch::{Next, Pool, Slices, StreamHandle};
@@ -15,6 +15,8 @@ const BATCH: usize = 5;
 const PARTIAL_FRAMES: u32 = 7;
 /// Decoding that is not for a final answer may wait so long when the machine is busy.
 const SLACK: Duration = Duration::from_millis(100);
+/// What only an answer is made from is heard ahead of it: that may wait so long, and does while others are owed something.
+const AHEAD: Duration = Duration::from_millis(400);
 /// Requests (expect, flush, finish) that may wait.
 const MAX_REQUESTS: usize = 64;
 /// Final hypotheses that may wait to be polled.
@@ -214,8 +216,8 @@ impl Worker {
                 }
             }
         }
-        let more = decoding.step()?;
-        if !more && self.since_partial >= PARTIAL_FRAMES && decoding.has_speech() {
+        let left = decoding.step()?;
+        if left != Left::Partial && self.since_partial >= PARTIAL_FRAMES && decoding.has_speech() {
             self.since_partial = 0;
             let now = decoding.partial();
             let covers = decoding.covers();
@@ -225,7 +227,12 @@ impl Worker {
             }
         }
         let waiting = !lock(&self.shared).inbox.is_empty();
-        Ok(if more || waiting { Next::Again(Instant::now() + SLACK) } else { Next::Idle })
+        Ok(match left {
+            Left::Partial => Next::Again(Instant::now() + SLACK),
+            _ if waiting => Next::Again(Instant::now() + SLACK),
+            Left::Answer => Next::Again(Instant::now() + AHEAD),
+            Left::Nothing => Next::Idle,
+        })
     }
 
     fn give(&self, kind: HypothesisKind, text: String, confidence: f32, covers: MediaTime) {
