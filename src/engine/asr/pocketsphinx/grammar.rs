@@ -11,9 +11,9 @@
 //! imitate than to force into a phrase. A loop over some seventy common words instead was measured: it doubled the time to
 //! decode and lost a fifth of the phrases to look-alikes made of short words.
 //!
-//! Unknown speech also swallows phrases that were said with an accent, slowly, or over a bad line. So what this grammar is
-//! not sure of is heard once more with one that knows the phrases alone. The best of them always comes out; how much worse it
-//! fits than the first answer says whether it was said (`confidence`).
+//! Unknown speech also swallows phrases that were said with an accent, slowly, or over a bad line. So the utterance is also
+//! heard with a grammar that knows the phrases alone, for the answers that this one is not sure of. The best of them always
+//! comes out; how much worse it fits than any sounds says whether it was said (`again`, `confidence`).
 
 use super::dictionary::{Dictionary, Pronunciations, is_han};
 use crate::speech::{AnswerKind, Expectation};
@@ -86,15 +86,24 @@ fn marked(phone: &str) -> String {
 /// A grammar of one phrase, whose words stand between blanks, and nothing else.
 pub(super) fn phrase_text(phrase: &str) -> String {
     let words: Vec<String> = phrase.split(' ').map(str::to_owned).collect();
-    alone(std::iter::once(&words))
+    alone(std::iter::once(&words), [])
 }
 
-/// A grammar of these phrases and nothing else.
-fn alone<'a>(phrases: impl Iterator<Item = &'a Vec<String>>) -> String {
+/// A grammar of one of these phrases, or of these digits in any order, and nothing else.
+fn alone<'a>(phrases: impl Iterator<Item = &'a Vec<String>>, digits: impl IntoIterator<Item = &'a String>) -> String {
     let mut graph = Graph::default();
     graph.arc(BEFORE, PHRASE, 1.0, "");
     graph.arc(AFTER, END, 1.0, "");
     phrases.for_each(|phrase| graph.phrase(phrase));
+    let mut digits = digits.into_iter().peekable();
+    if digits.peek().is_some() {
+        let number = graph.state();
+        for digit in digits {
+            graph.arc(PHRASE, number, 1.0, digit);
+            graph.arc(number, number, 1.0, digit);
+        }
+        graph.arc(number, END, 1.0, "");
+    }
     graph.text()
 }
 
@@ -102,12 +111,11 @@ fn alone<'a>(phrases: impl Iterator<Item = &'a Vec<String>>) -> String {
 pub(super) struct Grammar {
     /// Sphinx's finite-state grammar text.
     pub text: String,
-    /// The same without unknown speech: one of the phrases and nothing else. None where nothing is expected, and where
-    /// numbers are, of which there are too many.
+    /// The same without unknown speech: one of the phrases or a number, and nothing else. None where nothing is expected.
     pub alone: Option<String>,
     /// All words that it uses, with their pronunciations.
     pub words: BTreeMap<String, Pronunciations>,
-    /// Those of the phrases that are digits and nothing else, for a model that knows nothing else.
+    /// The number, and those of the phrases that are digits and nothing else, for a model that knows nothing else.
     pub digits: Option<Digits>,
     /// Words of the expectation that cannot be heard, in order.
     pub missing: Vec<String>,
@@ -196,11 +204,11 @@ impl Grammar {
         for phrase in &phrases {
             graph.phrase(phrase);
         }
-        if number {
-            for digit in numerals.filter(|digit| words.contains_key(**digit)) {
-                graph.arc(BEFORE, AFTER, 1.0, digit);
-                graph.arc(AFTER, AFTER, 1.0, digit);
-            }
+        let numerals: Vec<String> =
+            numerals.filter(|word| number && words.contains_key(**word)).map(|word| (*word).to_owned()).collect();
+        for digit in &numerals {
+            graph.arc(BEFORE, AFTER, 1.0, digit);
+            graph.arc(AFTER, AFTER, 1.0, digit);
         }
         for hub in [BEFORE, AFTER] {
             for phone in &sounds.unknown {
@@ -209,8 +217,8 @@ impl Grammar {
             graph.arc(hub, END, 1.0, "");
         }
         words.extend(sounds.unknown.iter().map(|phone| (marked(phone), vec![phone.clone()])));
-        let closed = (!number && !phrases.is_empty()).then(|| alone(phrases.iter()));
-        let digits = digits.filter(|_| !number).and_then(|dictionary| Digits::compile(&phrases, dictionary));
+        let closed = (number || !phrases.is_empty()).then(|| alone(phrases.iter(), &numerals));
+        let digits = digits.and_then(|dictionary| Digits::compile(&phrases, &numerals, dictionary));
         Self { text: graph.text(), alone: closed, words, digits, missing }
     }
 }
@@ -221,13 +229,14 @@ impl Digits {
         phrase.split(' ').all(|word| self.words.contains_key(word))
     }
 
-    /// Of the phrases, those that `dictionary` can say; none where that is fewer than two.
-    fn compile(phrases: &[Vec<String>], dictionary: &Dictionary) -> Option<Self> {
-        let wanted = phrases.iter().flatten().cloned().collect();
+    /// Of the phrases and the words of a number, those that `dictionary` can say; none where that is fewer than two.
+    fn compile(phrases: &[Vec<String>], numerals: &[String], dictionary: &Dictionary) -> Option<Self> {
+        let wanted = phrases.iter().flatten().chain(numerals).cloned().collect();
         let words = dictionary.listed(&wanted);
         let said: Vec<&Vec<String>> =
             phrases.iter().filter(|phrase| phrase.iter().all(|word| words.contains_key(word))).collect();
-        (said.len() > 1).then(|| Self { text: alone(said.into_iter()), words })
+        let numerals: Vec<&String> = numerals.iter().filter(|word| words.contains_key(*word)).collect();
+        (said.len() + numerals.len() > 1).then(|| Self { text: alone(said.into_iter(), numerals), words })
     }
 }
 
@@ -330,7 +339,6 @@ mod tests {
         let alone = grammar.alone.unwrap();
         assert!(alone.contains("TRANSITION 3 1 1 no\n") && alone.contains("TRANSITION 1 2 1 \n"), "{alone}");
         assert!(!alone.contains(" _") && !alone.contains("TRANSITION 1 3"), "{alone}");
-        assert!(compile(&expectation(AnswerKind::Number, &["no"])).alone.is_none());
         assert!(compile(&Expectation::default()).alone.is_none());
     }
 
@@ -345,6 +353,11 @@ mod tests {
     fn a_number_repeats_its_digits() {
         let grammar = compile(&expectation(AnswerKind::Number, &[]));
         assert!(grammar.text.contains("TRANSITION 0 1 1 two\nTRANSITION 1 1 1 two\n"));
+        let alone = grammar.alone.unwrap();
+        assert!(alone.contains("TRANSITION 3 4 1 two\nTRANSITION 4 4 1 two\n") && !alone.contains(" _"), "{alone}");
+        let digits = grammar.digits.unwrap();
+        assert!(digits.has("two one one") && !digits.has("two three"));
+        assert!(digits.text.contains("TRANSITION 4 4 1 two\n"), "{}", digits.text);
         assert!(grammar.missing.is_empty(), "{:?}", grammar.missing);
     }
 
