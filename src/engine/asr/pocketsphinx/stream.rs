@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Frames between two wakes of the pool while nothing is urgent: 100 ms of audio.
-const BATCH: usize = 5;
+/// Frames between two wakes of the pool while nothing is urgent: 60 ms of audio, as whether the agent yields to a voice may
+/// wait for the first word of it.
+const BATCH: usize = 3;
 /// Audio between two looks for a partial hypothesis, in frames.
-const PARTIAL_FRAMES: u32 = 7;
+const PARTIAL_FRAMES: u32 = 3;
 /// Decoding that is not for a final answer may wait so long when the machine is busy.
 const SLACK: Duration = Duration::from_millis(100);
 /// What only an answer is made from is heard ahead of it: that may wait so long, and does while others are owed something.
