@@ -121,7 +121,7 @@ impl Session {
                     self.flushed = Some(self.media.now());
                     self.order(SpeechOrder::Flush);
                 }
-                Action::FinishUtterance => self.order(SpeechOrder::Finish),
+                Action::FinishUtterance { usual } => self.order(SpeechOrder::Finish { usual }),
                 Action::Ask { ask, request } => {
                     let state = self.agent.state_name().to_owned();
                     if let Err(error) = self.replies.ask(ask, &request, &state, self.media.now()) {

@@ -146,6 +146,22 @@ impl Figures {
             _ => ExitCode::from(2),
         }
     }
+
+    /// How soon the agent answered.
+    fn gap_line(&self) -> String {
+        match (self.gap_p50_ms, self.gap_p95_ms) {
+            (Some(p50), Some(p95)) => format!("gap p50 {p50:.0} ms  p95 {p95:.0} ms over {} turns", self.gaps),
+            _ => "no turn was measured: give --seconds more".to_owned(),
+        }
+    }
+
+    /// How late the server's packets came.
+    fn late_line(&self) -> String {
+        match (self.late_p99_ms, self.late_p99_worst_ms) {
+            (Some(p99), Some(worst)) => format!("packets late     p99 {p99:.1} ms (worst call {worst:.1} ms)"),
+            _ => "packets late     none was measured".to_owned(),
+        }
+    }
 }
 
 /// The server, in a process of its own; gone when it is dropped.
@@ -281,7 +297,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
             figures.calls_refused.iter().map(|(status, calls)| format!("; {calls} refused with {status}")).collect();
         println!(
             "{} of {calls} calls up for {:.0} s ({} failed{}, {} ended early): {:.2} % of a core each, {:.0} kB each ({} kB idle)\n\
-             packets late     p99 {:.1} ms (worst call {:.1} ms), {} lost; gap p50 {:.0} ms  p95 {:.0} ms over {} turns\n\
+             {}, {} lost; {}\n\
              turns            {} false cut-offs, {} without an answer\n\
              prosody          {:.3} % of a core while a caller speaks, {:.3} % at 40 % talk\n\
              machine          {}, {} cores, load {load:.2}; the telephones' own packets left at most {:.1} ms late",
@@ -293,12 +309,9 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
             figures.cpu_percent_per_call.unwrap_or(f64::NAN),
             figures.rss_kb_per_call.unwrap_or(f64::NAN),
             figures.rss_idle_kb,
-            figures.late_p99_ms.unwrap_or(f64::NAN),
-            figures.late_p99_worst_ms.unwrap_or(f64::NAN),
+            figures.late_line(),
             figures.packets_lost,
-            figures.gap_p50_ms.unwrap_or(f64::NAN),
-            figures.gap_p95_ms.unwrap_or(f64::NAN),
-            figures.gaps,
+            figures.gap_line(),
             figures.false_cutoffs,
             figures.missed,
             figures.prosody.cpu_percent_speaking,
@@ -336,6 +349,14 @@ mod tests {
         assert_eq!(none.cpu_percent_per_call, None, "nobody was there to cost anything");
         let early = Figures { calls_ended_early: 1, ..Figures::default() };
         assert_eq!(format!("{:?}", early.code()), format!("{:?}", ExitCode::from(1)));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said_to_be() {
+        let none = Figures::default();
+        assert!(none.gap_line().starts_with("no turn") && none.late_line().ends_with("none was measured"));
+        let some = Figures { gap_p50_ms: Some(310.0), gap_p95_ms: Some(420.0), gaps: 7, ..none };
+        assert_eq!(some.gap_line(), "gap p50 310 ms  p95 420 ms over 7 turns");
     }
 
     #[test]

@@ -196,7 +196,12 @@ impl<'a> Stage<'a> {
                 let at = covers + self.setup.finals.draw(&mut self.rng);
                 self.at(at, Event::Final { covers });
             }
-            Action::FinishUtterance => self.ears.finish(self.now),
+            Action::FinishUtterance { usual } => {
+                self.ears.finish(self.now);
+                if let Some(temper) = &mut self.temper {
+                    temper.finish(MediaTime::from_ms(self.now), usual);
+                }
+            }
             Action::Ask { ask, request } => {
                 self.thinking.insert(ask);
                 let at = self.now + self.setup.model_ms;
