@@ -441,7 +441,7 @@ fn shipped(name: &str) -> Session {
 }
 
 /// The caller says this, angrily or not, and hears the answer.
-fn says(call: &mut Session, text: &str, anger: Option<f32>) {
+fn says_so(call: &mut Session, text: &str, anger: Option<f32>) {
     let now = call.now.ms();
     if let Some(anger) = anger {
         angry(call, now + 1_100, anger);
@@ -459,14 +459,14 @@ fn the_shipped_flows_sell_nothing_to_who_sounds_angry() {
         {
             let name = format!("{product}.{language}.toml");
             let mut call = shipped(&name);
-            says(&mut call, yes, Some(0.9));
+            says_so(&mut call, yes, Some(0.9));
             assert_eq!(call.agent.state_name(), "needs", "{name}: one turn is not enough");
-            says(&mut call, yes, Some(0.9));
+            says_so(&mut call, yes, Some(0.9));
             assert_eq!(call.agent.state_name(), "appease", "{name}: {:?}", call.lines());
             assert!(call.lines().iter().any(|line| line.contains(sorry)), "{name}: {:?}", call.lines());
             assert_eq!(manners(&call).last(), Some(&Manner { rate_percent: 92, softer: true }), "{name}");
-            says(&mut call, wants, None);
-            says(&mut call, yes, None);
+            says_so(&mut call, wants, None);
+            says_so(&mut call, yes, None);
             let offered = |(_, action): &(_, Action)| matches!(action, Action::Report(AgentEvent::Offer(_)));
             assert!(!call.actions.iter().any(offered), "{name}: {:?}", call.lines());
             let person = |(_, action): &(_, Action)| matches!(action, Action::Transfer { .. });
@@ -489,8 +489,8 @@ fn the_shipped_flows_are_short_with_who_has_no_time() {
     ] {
         let (yes, haste) = if name.contains(".en.") { ("yes", "hurry up") } else { ("好的", "快点") };
         let mut call = shipped(name);
-        says(&mut call, yes, None);
-        says(&mut call, haste, None);
+        says_so(&mut call, yes, None);
+        says_so(&mut call, haste, None);
         assert_eq!(call.agent.state_name(), "pitch", "{name}: no more questions: {:?}", call.lines());
         assert!(call.lines().last().is_some_and(|line| line.ends_with(short)), "{name}: {:?}", call.lines());
     }
