@@ -1,6 +1,8 @@
 //! What the agent does about how the caller takes the call: `on_emotion`.
 
 use crate::agent_session::{Session, ms, times};
+use std::path::Path;
+use std::sync::Arc;
 use tipring::agent::{Action, AgentEvent, Flow, FlowError, Input, MoodConfig, Severity, TurnConfig};
 use tipring::record::{EndReason, MoodCueKind, MoodKind, MoodSwitch, Speaker};
 use tipring::speech::{Cue, Emotion, EmotionLabel, Manner, Reply, Role, VoiceChange};
@@ -260,4 +262,68 @@ fn mistakes_in_rules_are_named_at_their_lines() {
     assert!(found.iter().any(|f| f.what.contains("never said")), "{found:?}");
     let text = format!("name = \"m\"{rest}[[on_emotion]]\nwhen = \"angry\"\nlouder = true\n");
     assert!(matches!(Flow::parse(&text, "m.toml"), Err(FlowError::Syntax { line: 13, .. })));
+}
+
+/// A call with one of the shipped flows, up to where the caller is to answer.
+fn shipped(name: &str) -> Session {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-config/flows").join(name);
+    let mut call = Session::of(Arc::new(Flow::load(&file).unwrap_or_else(|error| panic!("{error}"))), times());
+    call.quiet();
+    call
+}
+
+/// The caller says this, angrily or not, and hears the answer.
+fn says(call: &mut Session, text: &str, anger: Option<f32>) {
+    let now = call.now.ms();
+    if let Some(anger) = anger {
+        angry(call, now + 1_100, anger);
+    }
+    call.caller(now + 300, 800, text).run(now + 3_000).quiet();
+}
+
+const PRODUCTS: [&str; 4] = ["credit_card", "membership", "course", "activity"];
+
+#[test]
+fn the_shipped_flows_sell_nothing_to_who_sounds_angry() {
+    for product in PRODUCTS {
+        for (language, yes, wants, sorry) in
+            [("en", "yes", "how do i apply", "I am sorry"), ("zh", "好的", "怎么办理", "不好意思")]
+        {
+            let name = format!("{product}.{language}.toml");
+            let mut call = shipped(&name);
+            says(&mut call, yes, Some(0.9));
+            assert_eq!(call.agent.state_name(), "needs", "{name}: one turn is not enough");
+            says(&mut call, yes, Some(0.9));
+            assert_eq!(call.agent.state_name(), "appease", "{name}: {:?}", call.lines());
+            assert!(call.lines().iter().any(|line| line.contains(sorry)), "{name}: {:?}", call.lines());
+            assert_eq!(manners(&call).last(), Some(&Manner { rate_percent: 92, softer: true }), "{name}");
+            says(&mut call, wants, None);
+            says(&mut call, yes, None);
+            let offered = |(_, action): &(_, Action)| matches!(action, Action::Report(AgentEvent::Offer(_)));
+            assert!(!call.actions.iter().any(offered), "{name}: {:?}", call.lines());
+            let person = |(_, action): &(_, Action)| matches!(action, Action::Transfer { .. });
+            assert!(call.actions.iter().any(person), "{name}: {:?}", call.lines());
+        }
+    }
+}
+
+#[test]
+fn the_shipped_flows_are_short_with_who_has_no_time() {
+    for (name, short) in [
+        ("credit_card.en.toml", "first year free. Useful?"),
+        ("membership.en.toml", "seven dollars a month. Useful?"),
+        ("course.en.toml", "you talk from the start. For you?"),
+        ("activity.en.toml", "a look around, a soup. Will you come?"),
+        ("credit_card.zh.toml", "次年也免。怎么样？"),
+        ("membership.zh.toml", "自营九五折，一年九十九元。怎么样？"),
+        ("course.zh.toml", "每节自己说十分钟，十二周。怎么样？"),
+        ("activity.zh.toml", "都免费。留个位子吗？"),
+    ] {
+        let (yes, haste) = if name.contains(".en.") { ("yes", "hurry up") } else { ("好的", "快点") };
+        let mut call = shipped(name);
+        says(&mut call, yes, None);
+        says(&mut call, haste, None);
+        assert_eq!(call.agent.state_name(), "pitch", "{name}: no more questions: {:?}", call.lines());
+        assert!(call.lines().last().is_some_and(|line| line.ends_with(short)), "{name}: {:?}", call.lines());
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tipring::agent::{Agent, AgentEvent, Flow, TurnConfig};
@@ -281,4 +282,32 @@ fn questions_are_answered_from_facts_and_cited_or_not_at_all() {
     let (turns, asked) = held(vec![Reply::Delta("Paris.".to_owned())], "what is the capital of france");
     assert_eq!(turns[0].0, "I do not know that.");
     assert!(asked.is_empty());
+}
+
+#[test]
+fn the_shipped_course_lets_the_model_note_a_call_back_and_nothing_more() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-config/flows/course.en.toml");
+    let flow = Arc::new(Flow::load(&file).unwrap_or_else(|error| panic!("{error}")));
+    let replies = vec![
+        Reply::Delta("I will have somebody call you.".to_owned()),
+        called("schedule_callback", serde_json::json!({"when": "friday evening"})),
+        called("offer", serde_json::json!({"offer": "early_bird"})),
+        called("goto", serde_json::json!({"state": "callback"})),
+    ];
+    let model = Obedient { replies, asked: Mutex::default() };
+    let mut talk =
+        Talk::begin(Agent::new(flow, BTreeMap::new(), TurnConfig::default()), &model, Duration::from_secs(1));
+    talk.say("what is the moon made of", 0.95);
+    let events = talk.take_events();
+    let verdicts: Vec<&str> = events
+        .iter()
+        .filter_map(|event| match event {
+            AgentEvent::Tool(tool) => Some(tool.verdict.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(verdicts, ["done", "forbidden", "done"], "{events:?}");
+    assert_eq!(talk.agent().slots().get("callback").map(String::as_str), Some("friday evening"));
+    assert_eq!(talk.agent().disposition(), Some("callback"), "{events:?}");
+    assert_eq!(talk.end(), Some(&EndReason::Completed));
 }
