@@ -289,7 +289,7 @@ fn the_shipped_course_lets_the_model_note_a_call_back_and_nothing_more() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-config/flows/course.en.toml");
     let flow = Arc::new(Flow::load(&file).unwrap_or_else(|error| panic!("{error}")));
     let replies = vec![
-        Reply::Delta("I will have somebody call you.".to_owned()),
+        Reply::Delta("I do not know that.".to_owned()),
         called("schedule_callback", serde_json::json!({"when": "friday evening"})),
         called("offer", serde_json::json!({"offer": "early_bird"})),
         called("goto", serde_json::json!({"state": "callback"})),
