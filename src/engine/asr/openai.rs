@@ -215,6 +215,9 @@ struct Asked {
     degraded: bool,
 }
 
+/// Results that may wait for a call that does not look at them; the oldest goes first.
+const RESULTS: usize = 64;
+
 /// Where the tasks put what they heard, with the utterance it belongs to.
 struct Inbox {
     results: Mutex<VecDeque<(u64, Result<Hypothesis, EngineError>)>>,
@@ -223,7 +226,12 @@ struct Inbox {
 
 impl Inbox {
     fn put(&self, utterance: u64, result: Result<Hypothesis, EngineError>) {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).push_back((utterance, result));
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        if results.len() >= RESULTS {
+            results.pop_front();
+        }
+        results.push_back((utterance, result));
+        drop(results);
         self.wake.wake_by_ref();
     }
 
@@ -428,6 +436,16 @@ mod tests {
         assert_eq!(crate::audio::wav::read_wav_from(wav(&samples).as_slice()).unwrap(), samples);
         let short = crate::audio::wav::read_wav_from(wav(&[7; 320]).as_slice()).unwrap();
         assert_eq!((short.len(), short[319], short[320]), (SHORTEST, 7, 0));
+    }
+
+    #[test]
+    fn results_that_nobody_takes_are_bounded_and_the_newest_stay() {
+        let inbox = Inbox { results: Mutex::default(), wake: Wake::noop().clone() };
+        for utterance in 0..1000 {
+            inbox.put(utterance, Err(EngineError::Overloaded { engine: NAME.to_owned() }));
+        }
+        let kept: Vec<u64> = std::iter::from_fn(|| inbox.take()).map(|(utterance, _)| utterance).collect();
+        assert_eq!((kept.len(), kept.last()), (RESULTS, Some(&999)));
     }
 
     #[test]

@@ -12,11 +12,16 @@ use std::time::{Duration, Instant};
 
 /// Length of the recurrent state of one call: two layers of 128.
 const STATE: usize = 256;
+/// Name of the output that is the state after a chunk.
+const NEW_STATE: &str = "stateN";
 const LAYER: usize = STATE / 2;
 /// Chunks that may wait for all calls together: at 32 ms a chunk, what 1000 calls send in 130 ms. One more is dropped.
 const QUEUE: usize = 4096;
 /// The largest batch: beyond it a chunk gets no cheaper.
 const LARGEST: usize = 128;
+/// Chunks that wait for the next batch, because their call has one in this batch already: from here on no more are received, so
+/// that they wait in the queue, which drops what it has no room for.
+const HELD: usize = 1024;
 /// Answers that are kept for a call that does not take them. The oldest is dropped.
 const ANSWERS: usize = 64;
 
@@ -52,6 +57,12 @@ impl Mailbox {
     pub fn settle(&self, most: Duration) {
         let guard = self.lock();
         drop(self.settled.wait_timeout_while(guard, most, |answers| answers.pending > 0));
+    }
+
+    /// Chunks that have no answer yet.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.lock().pending
     }
 
     fn put(&self, answer: Option<Answer>) {
@@ -112,7 +123,10 @@ impl Worker {
         collect: Duration,
     ) -> Result<Self, EngineError> {
         let session = onnx::session(super::NAME, library, model, 1)?;
-        for (name, of) in [("input", session.inputs()), ("state", session.inputs()), ("output", session.outputs())] {
+        let (inputs, outputs) = (session.inputs(), session.outputs());
+        for (name, of) in
+            [("input", inputs), ("state", inputs), ("sr", inputs), ("output", outputs), (NEW_STATE, outputs)]
+        {
             if !of.iter().any(|outlet| outlet.name() == name) {
                 let what = format!("the model has no '{name}'; use a Silero model of version 5 or 6");
                 return Err(EngineError::Unavailable { engine: super::NAME.to_owned(), what });
@@ -186,6 +200,12 @@ const fn context(rate_hz: u32) -> usize {
     if rate_hz == 8000 { 32 } else { 64 }
 }
 
+/// Puts a chunk into the batch; a second one of its call, or one that has no room, waits for the next batch.
+fn sort(chunk: Chunk, batch: &mut Vec<Chunk>, later: &mut VecDeque<Chunk>) {
+    let twice = batch.iter().any(|other| Arc::ptr_eq(&other.memory, &chunk.memory));
+    if twice || batch.len() >= LARGEST { later.push_back(chunk) } else { batch.push(chunk) }
+}
+
 struct Run {
     session: Session,
     rate: [i64; 1],
@@ -206,21 +226,17 @@ impl Run {
         loop {
             let mut batch: Vec<Chunk> = Vec::new();
             let mut later = VecDeque::new();
-            let mut sort = |chunk: Chunk, batch: &mut Vec<Chunk>| {
-                let twice = batch.iter().any(|other| Arc::ptr_eq(&other.memory, &chunk.memory));
-                if twice || batch.len() >= LARGEST { later.push_back(chunk) } else { batch.push(chunk) }
-            };
             let waited = held.is_empty();
-            held.drain(..).for_each(|chunk| sort(chunk, &mut batch));
+            held.drain(..).for_each(|chunk| sort(chunk, &mut batch, &mut later));
             if waited {
                 let Ok(first) = receiver.recv() else { return };
-                sort(first, &mut batch);
+                sort(first, &mut batch, &mut later);
             }
             let until = Instant::now() + self.collect;
             // When every call has sent one there is nobody to wait for.
-            while batch.len() < self.open.load(Ordering::Relaxed).min(LARGEST) {
+            while later.len() < HELD && batch.len() < self.open.load(Ordering::Relaxed).min(LARGEST) {
                 match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(chunk) => sort(chunk, &mut batch),
+                    Ok(chunk) => sort(chunk, &mut batch, &mut later),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) if batch.is_empty() => return,
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -273,8 +289,9 @@ impl Run {
                 "sr" => TensorRef::from_array_view(([0_usize; 0], self.rate.as_slice())).map_err(failed)?,
             ])
             .map_err(failed)?;
-        let (_, answers) = outputs["output"].try_extract_tensor::<f32>().map_err(failed)?;
-        let (_, states) = outputs["stateN"].try_extract_tensor::<f32>().map_err(failed)?;
+        let output = |name: &str| outputs.get(name).ok_or_else(|| format!("it gave no '{name}'"));
+        let (_, answers) = output("output")?.try_extract_tensor::<f32>().map_err(failed)?;
+        let (_, states) = output(NEW_STATE)?.try_extract_tensor::<f32>().map_err(failed)?;
         if answers.len() != count || states.len() != count * STATE {
             return Err(format!("a batch of {count} gave {} answers and {} states", answers.len(), states.len()));
         }

@@ -125,3 +125,36 @@ fn what_cannot_be_is_refused_with_what_to_write() {
     let error = refused(&SileroConfig { model: Some("/nowhere/silero.onnx".into()), ..SileroConfig::default() });
     assert_eq!(error, "silero: there is no model /nowhere/silero.onnx");
 }
+
+#[test]
+fn a_model_without_a_state_is_refused_when_it_is_opened() {
+    if let Err(what) = onnx::available(None) {
+        return eprintln!("skipped: {what}");
+    }
+    let mut bytes = MODEL.1.to_vec();
+    let name = b"stateN";
+    let places: Vec<usize> = (0..bytes.len() - name.len()).filter(|&at| bytes[at..].starts_with(name)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at + name.len() - 1] = b'M');
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("other.onnx");
+    std::fs::write(&model, bytes).unwrap();
+    let config = SileroConfig { model: Some(model), ..SileroConfig::default() };
+    let error = Silero::open(&config, None, None).err().unwrap().to_string();
+    assert!(error.contains("no 'stateN'"), "{error}");
+}
+
+#[test]
+fn a_call_that_sends_without_end_fills_no_more_than_the_queue() {
+    if let Err(what) = onnx::available(None) {
+        return eprintln!("skipped: {what}");
+    }
+    let worker = Worker::start(None, onnx::Model::Bytes(MODEL.0, MODEL.1), 16_000, Duration::from_secs(2)).unwrap();
+    // Another call is open, so that the worker waits for its chunk.
+    let (place, _other) = (worker.place(), worker.place());
+    for n in 0..12_000 {
+        place.send(vec![0.1; batch::chunk(16_000)], n);
+    }
+    let waiting = place.mailbox().waiting();
+    assert!((1000..5500).contains(&waiting), "{waiting} chunks wait");
+}
