@@ -70,7 +70,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
             let fetcher = Fetcher::new(config)?;
             for model in models {
                 fetch(&fetcher, model, allow_unverified).await?;
-                ready(model, &config.dir);
+                ready(model, &settings);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -192,11 +192,51 @@ fn bar(name: &str) -> ProgressBar {
 }
 
 /// Says how the model is put to use.
-fn ready(model: &Model, dir: &Path) {
+fn ready(model: &Model, settings: &Settings) {
     println!("licence of {}: {} ({})", model.name, model.licence, model.source);
-    if let (Some(setting), Some(file)) = (&model.setting, model.files.first()) {
-        // A model that is a folder is named by it.
-        let name = file.name.split_once('/').map_or(file.name.as_str(), |(folder, _)| folder);
-        println!("to use it, name {} in {setting}; docs/engines.md has an example", dir.join(name).display());
+    if let Some(use_it) = use_it(model, settings) {
+        println!("{use_it}");
+    }
+}
+
+/// What has to be set, if anything.
+fn use_it(model: &Model, settings: &Settings) -> Option<String> {
+    let (setting, file) = (model.setting.as_ref()?, model.files.first()?);
+    // A model that is a folder is named by it; its words lie in it.
+    let name = file.name.split_once('/').map_or(file.name.as_str(), |(folder, _)| folder);
+    let place = settings.models.dir.join(name);
+    let engine = &settings.engine.pocketsphinx;
+    let expected = match setting.as_str() {
+        "engine.pocketsphinx.narrow_model" => Some(&engine.narrow_model),
+        "engine.pocketsphinx.mandarin_model" => Some(&engine.mandarin_model),
+        _ => None,
+    };
+    let place = place.display();
+    Some(match expected {
+        Some(expected) if *expected == settings.models.dir.join(name) => {
+            format!("pocketsphinx takes it from {place} at its next start ({setting})")
+        }
+        _ => format!("to use it, name {place} in {setting}; docs/engines.md has an example"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_where_it_is_expected_needs_no_setting() {
+        let manifest = Manifest::load(None).unwrap();
+        let said = |name: &str, dir: &str| {
+            let mut settings = Settings::default();
+            settings.models.dir = dir.into();
+            use_it(manifest.get(name).unwrap(), &settings).unwrap()
+        };
+        for (name, key) in [("hub4wsj-8k", "narrow_model"), ("tdt-8k", "mandarin_model")] {
+            let (usual, elsewhere) = (said(name, "audio-models"), said(name, "/srv/models"));
+            assert!(usual.starts_with("pocketsphinx takes it from audio-models/") && usual.contains(key), "{usual}");
+            assert!(elsewhere.contains(&format!("/srv/models/{name} in engine.pocketsphinx.{key}")), "{elsewhere}");
+        }
+        assert!(said("whisper-tiny-q5_1", "audio-models").contains("in engine.whisper.model"));
     }
 }

@@ -296,6 +296,14 @@ fn errors_name_the_address_or_the_file_and_what_to_do() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (code, _, error) = run(place.folder.path(), &format!("http://127.0.0.1:{port}"), "models fetch silero-vad");
     assert!(code == Some(1) && error.contains(&format!("127.0.0.1:{port}")) && error.contains("refused"), "{error}");
+    // A mirror may be told with a password; a model that is a folder has none before there is something for it.
+    for what in ["127.0.0.1", "127.0.0.1.invalid", "127.0.0.1 "] {
+        let mirror = format!("http://me:hush123@{what}:{port}");
+        let (code, out, error) = run(place.folder.path(), &mirror, "models fetch hub4wsj-8k --log tipring=debug");
+        assert_eq!(code, Some(1));
+        assert!(error.contains(what.trim()) && !format!("{out}{error}").contains("hush123"), "{error}");
+        assert!(!place.at("hub4wsj-8k").exists());
+    }
     let (code, _, error) = place.run("models fetch nothing");
     assert!(code == Some(1) && error.contains("whisper-tiny-q5_1"), "{error}");
     std::fs::write(place.folder.path().join("list.toml"), "[[model]]\nname = 1\n").unwrap();

@@ -2,6 +2,7 @@
 
 use super::stock::{self, FileState, Verdict};
 use super::{Config, ModelError, ModelFile};
+use crate::engine::remote::bare;
 use futures_util::StreamExt;
 use reqwest::{Client, Response, StatusCode, Url, header};
 use std::path::{Path, PathBuf};
@@ -92,8 +93,6 @@ impl Fetcher {
             let path = path.to_owned();
             move |source| ModelError::disk(&path, source, None)
         };
-        let folder = target.parent().unwrap_or(dir);
-        tokio::fs::create_dir_all(folder).await.map_err(disk(folder))?;
         let part = PathBuf::from(format!("{}.part", target.display()));
         self.complete(&url, &part, file, progress).await?;
         self.judge(&part, file).await?;
@@ -127,10 +126,10 @@ impl Fetcher {
                 }
             };
             if attempts >= self.config.retries {
-                return Err(ModelError::Cut { url: url.to_string(), what, dir: self.config.dir.clone() });
+                return Err(ModelError::Cut { url: bare(url.as_str()), what, dir: self.config.dir.clone() });
             }
             attempts += 1;
-            tracing::debug!(%url, what, "a download is taken up again");
+            tracing::debug!(url = bare(url.as_str()), what, "a download is taken up again");
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
@@ -156,12 +155,17 @@ impl Fetcher {
         let stall = Duration::from_millis(self.config.stall_timeout_ms);
         let silent = || Ended::Cut(format!("nothing came for {:.0} s", stall.as_secs_f64()));
         let response = timeout(stall, request.send()).await.map_err(|_| silent())?;
-        let response = response.map_err(|error| Ended::Cut(causes(&error)))?;
+        let response = response.map_err(|error| Ended::Cut(causes(&error.without_url())))?;
         let begun = begin(&response, url, have)?;
         let total = file.size.or_else(|| response.content_length().map(|rest| begun + rest));
         let bound = total.unwrap_or(MAX_BYTES).min(file.size.unwrap_or(MAX_BYTES));
         let missing = |done: u64| total.map(|total| total.saturating_sub(done));
         let full = |source, done| Ended::Failed(ModelError::disk(part, source, missing(done)));
+        // Not before there is something for it: an empty folder is no model.
+        if let Some(folder) = part.parent() {
+            let made = tokio::fs::create_dir_all(folder).await;
+            made.map_err(|source| Ended::Failed(ModelError::disk(folder, source, None)))?;
+        }
         let mut out = open(part, begun > 0).await.map_err(|source| full(source, begun))?;
         let mut done = begun;
         progress(Progress { done, total });
@@ -170,7 +174,7 @@ impl Fetcher {
             let piece = match timeout(stall, body.next()).await {
                 Err(_) => Err(silent()),
                 Ok(None) => break,
-                Ok(Some(Err(error))) => Err(Ended::Cut(causes(&error))),
+                Ok(Some(Err(error))) => Err(Ended::Cut(causes(&error.without_url()))),
                 Ok(Some(Ok(piece))) => Ok(piece),
             };
             let piece = match piece {
@@ -214,8 +218,9 @@ impl Fetcher {
 /// Where in the file the answer begins.
 fn begin(response: &Response, url: &Url, have: u64) -> Result<u64, Ended> {
     let status = response.status();
-    let refused =
-        |fix: &'static str| Ended::Failed(ModelError::Status { url: url.to_string(), status: status.to_string(), fix });
+    let refused = |fix: &'static str| {
+        Ended::Failed(ModelError::Status { url: bare(url.as_str()), status: status.to_string(), fix })
+    };
     match status {
         StatusCode::OK => Ok(0),
         StatusCode::PARTIAL_CONTENT => {

@@ -1,6 +1,7 @@
 //! The list of models.
 
 use super::ModelError;
+use crate::engine::remote::bare;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -146,7 +147,7 @@ impl ModelFile {
     /// [`ModelError::Address`] when one of the two is no HTTP address.
     pub fn address(&self, mirror: Option<&str>) -> Result<reqwest::Url, ModelError> {
         let parse = |text: &str| {
-            let wrong = |what: String| ModelError::Address { url: text.to_owned(), what };
+            let wrong = |what: String| ModelError::Address { url: bare(text), what };
             let url = reqwest::Url::parse(text).map_err(|error| wrong(error.to_string()))?;
             match url.scheme() {
                 "http" | "https" if url.has_host() => Ok(url),
@@ -219,6 +220,10 @@ mod tests {
         assert_eq!(at(&file, Some("https://m.example/base/")).unwrap(), "https://m.example/base/x/a.onnx");
         file.mirror = Some("other/a.onnx".into());
         assert_eq!(at(&file, Some("https://m.example")).unwrap(), "https://m.example/other/a.onnx");
-        assert!(at(&file, Some("ftp://m.example")).unwrap_err().to_string().contains("neither http"));
+        let error = at(&file, Some("ftp://me:hush@m.example")).unwrap_err().to_string();
+        assert!(
+            error.contains("neither http") && error.contains("ftp://m.example/") && !error.contains("hush"),
+            "{error}"
+        );
     }
 }

@@ -49,7 +49,9 @@ impl Address<'_> {
         let wrong = |what: &dyn std::fmt::Display| {
             self.unavailable(format!(
                 "{}.base_url = '{}': {what}; expected is {}",
-                self.section, self.base_url, self.expected
+                self.section,
+                bare(self.base_url),
+                self.expected
             ))
         };
         let text = format!("{}{path}", self.base_url.trim_end_matches('/'));
@@ -154,6 +156,16 @@ impl Remote {
     }
 }
 
+/// An address as it may be shown, whatever is wrong with it: without name, password, query and fragment.
+pub(in crate::engine) fn bare(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    // A password may hold anything but a slash; where there is more than one @, the last one ends it.
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
+}
+
 /// How we call ourselves.
 pub(super) const USER_AGENT: &str = concat!("tipring/", env!("CARGO_PKG_VERSION"));
 
@@ -195,6 +207,21 @@ mod tests {
         let remote = open("https://me:hush@host.example:8443/v1/", Some("sk-1".into()), None).unwrap();
         assert_eq!(remote.shown(), "https://host.example:8443/v1/audio/speech");
         assert_eq!(remote.key().map(Secret::expose), Some("sk-1"));
+    }
+
+    #[test]
+    fn wrong_addresses_are_told_without_what_is_secret() {
+        for (address, expected) in [
+            ("http://me:hush@127.0.0.1:9/v1?key=hush#hush", "http://127.0.0.1:9/v1"),
+            ("ftp://me:hu@sh@host/x", "ftp://host/x"),
+            ("me:hush@host", "host"),
+            ("https://host.example", "https://host.example"),
+            ("", ""),
+        ] {
+            assert_eq!(bare(address), expected);
+        }
+        let error = open("ftp://me:hush@127.0.0.1/v1", None, None).err().unwrap().to_string();
+        assert!(error.contains("'ftp://127.0.0.1/v1'") && !error.contains("hush"), "{error}");
     }
 
     #[test]

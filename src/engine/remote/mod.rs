@@ -8,7 +8,7 @@ mod orders;
 mod refusal;
 mod socket;
 
-pub(super) use address::{Address, Remote};
+pub(super) use address::{Address, Remote, bare};
 pub(super) use orders::{Order, Orders};
 pub(super) use refusal::{bounded, error_of, excerpt, refused, transport};
 pub(super) use socket::{Incoming, Socket};
