@@ -25,6 +25,24 @@ pub(super) struct Outcome {
     /// The first partial was how the final answer begins.
     pub kept: bool,
     pub degraded: bool,
+    pub work: Option<Work>,
+}
+
+/// Processor time of the whole program for one utterance, in ms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Work {
+    /// Until the flush.
+    pub speaking_ms: f64,
+    /// From the flush to the final answer.
+    pub answer_ms: f64,
+}
+
+/// Mean, median and 95th percentile.
+fn spread(mut values: Vec<f64>) -> Value {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values.get((share * (values.len() as f64 - 1.0)).round() as usize).map(|ms| round(*ms));
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    json!({ "mean_ms": round(mean), "p50_ms": at(0.5), "p95_ms": at(0.95) })
 }
 
 /// The figures of a group of utterances.
@@ -107,6 +125,16 @@ impl Figures {
             ),
         });
         let Value::Object(map) = &mut out else { return out };
+        let work: Vec<Work> = self.outcomes.iter().filter_map(|outcome| outcome.work).collect();
+        if !work.is_empty() {
+            let of = |part: fn(&Work) -> f64| spread(work.iter().map(part).collect());
+            let parts = json!({
+                "speaking": of(|work| work.speaking_ms),
+                "answer": of(|work| work.answer_ms),
+                "whole": of(|work| work.speaking_ms + work.answer_ms),
+            });
+            map.insert("processor".into(), parts);
+        }
         if self.outcomes.iter().any(|outcome| outcome.right.is_some()) {
             let (right, wrongs) =
                 (count(&self.outcomes, |o| understood(o, least)), count(&self.outcomes, |o| wrong(o, least)));
@@ -161,6 +189,14 @@ pub(super) fn print(name: &str, figures: &Value) {
             "  first partial      {p50:.0} ms of audio after the onset, p95 {p95:.0}; in {share:.0} %, kept in {kept:.0} %"
         );
     }
+    for (key, label) in [("speaking", "until the flush"), ("answer", "flush to answer"), ("whole", "both")] {
+        let spread = &figures["processor"][key];
+        if let (Some(mean), Some(p50), Some(p95)) =
+            (spread["mean_ms"].as_f64(), spread["p50_ms"].as_f64(), spread["p95_ms"].as_f64())
+        {
+            println!("  processor time     {label}: {mean:.0} ms an utterance, p50 {p50:.0}, p95 {p95:.0}");
+        }
+    }
     for point in figures["curve"].as_array().into_iter().flatten() {
         let absent =
             point["absent_wrong_percent"].as_f64().map_or(String::new(), |p| format!(", absent and taken {p:5.1} %"));
@@ -188,6 +224,18 @@ mod tests {
         let (percent, low, high) = wilson(48, 52);
         assert!((percent - 92.3).abs() < 0.05 && (low - 81.8).abs() < 0.1 && (high - 97.0).abs() < 0.1, "{low} {high}");
         assert_eq!(wilson(0, 0), (0.0, 0.0, 100.0));
+    }
+
+    #[test]
+    fn processor_time_is_told_in_its_parts() {
+        let outcome =
+            |speaking_ms, answer_ms| Outcome { work: Some(Work { speaking_ms, answer_ms }), ..Outcome::default() };
+        let outcomes = vec![outcome(10.0, 1.0), outcome(30.0, 2.0), outcome(20.0, 9.0)];
+        let json = Figures { outcomes, absent: Vec::new() }.json(0.3);
+        assert_eq!(json["processor"]["speaking"], json!({ "mean_ms": 20.0, "p50_ms": 20.0, "p95_ms": 30.0 }));
+        assert_eq!(json["processor"]["answer"]["p95_ms"], 9.0);
+        assert_eq!(json["processor"]["whole"]["p50_ms"], 29.0);
+        assert!(Figures::default().json(0.3)["processor"].is_null());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::sim::Dice;
 use crate::speech::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, Wake};
 use anyhow::{Context, bail};
-use figures::{Figures, Outcome};
+use figures::{Figures, Outcome, Work};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,8 @@ pub(super) const EXAMPLES: &str = "The set: a CSV with the columns
 Every utterance is sent through the engine as a call would: frames of 20 ms, half a second of silence around it, a decoder of
 its own, a flush at the end. With --grammar manifest the engine is told to expect --phrases phrases of the set, the right one
 among them, drawn by --seed; what the dialogue of a flow would take the answer for is compared with what was said. --absent
-asks once more with the right phrase left out: what is understood then is wrong.
+asks once more with the right phrase left out: what is understood then is wrong. Processor time is that of the whole program, and
+how much of it was spent while the utterance came is true with --speed 1 alone.
 
 Examples:
   tipring eval asr --data phrases.csv --phrases 12 --draws 5 --absent
@@ -270,6 +271,18 @@ struct Heard {
     partial: Option<Hypothesis>,
     last: Option<Hypothesis>,
     engine: Option<String>,
+    work: Option<Work>,
+}
+
+/// Time that the program's threads have run, in ms; none where the system does not say.
+fn processor_ms() -> Option<f64> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?;
+    let ran = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    let all: Vec<f64> = threads.filter_map(|thread| ran(thread.ok()?)).collect();
+    (!all.is_empty()).then(|| all.iter().sum::<f64>() / 1e6)
 }
 
 struct Unpark(Thread);
@@ -290,7 +303,7 @@ fn hear(args: &Args, recogniser: &dyn Recognizer, choices: &[String], frames: &[
     let mut stream = recogniser.open(&language, wake)?;
     stream.expect(&what);
     let mut heard = Heard::default();
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), processor_ms());
     let mut take = |stream: &mut dyn crate::speech::RecognizerStream| -> anyhow::Result<bool> {
         while let Some(hypothesis) = stream.poll() {
             let hypothesis = hypothesis?;
@@ -313,6 +326,7 @@ fn hear(args: &Args, recogniser: &dyn Recognizer, choices: &[String], frames: &[
         }
         take(&mut *stream)?;
     }
+    let between = processor_ms();
     stream.flush();
     let flushed = Instant::now();
     while !take(&mut *stream)? {
@@ -321,6 +335,10 @@ fn hear(args: &Args, recogniser: &dyn Recognizer, choices: &[String], frames: &[
         }
         thread::park_timeout(Duration::from_millis(20));
     }
+    heard.work = before
+        .zip(between)
+        .zip(processor_ms())
+        .map(|((before, between), after)| Work { speaking_ms: between - before, answer_ms: after - between });
     Ok(heard)
 }
 
@@ -340,6 +358,7 @@ fn outcome(said: &Said, choices: &[String], right: Option<usize>, heard: &Heard,
         first_partial_ms: first.map(|first| first.covers.ms_since(onset(frames))),
         kept: first.is_some_and(|first| got.starts_with(&words(&first.text))),
         degraded: last.is_some_and(|last| last.degraded),
+        work: heard.work,
     }
 }
 
@@ -395,7 +414,7 @@ mod tests {
             degraded: false,
         };
         let partial = Hypothesis { kind: HypothesisKind::Partial, text: "please call".into(), ..last.clone() };
-        let heard = Heard { partial: Some(partial), last: Some(last), engine: None };
+        let heard = Heard { partial: Some(partial), last: Some(last), ..Heard::default() };
         let frames = padded(&said(""), Band::Wide);
         let outcome = outcome(&said("call me back later"), &choices, Some(0), &heard, &frames);
         assert_eq!((outcome.words, outcome.errors, outcome.exact), (4, 1, false));
