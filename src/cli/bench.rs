@@ -67,6 +67,8 @@ enum What {
     Capacity(Box<super::capacity::Args>),
     /// What it costs to hear how a caller sounds: microseconds for 10 ms of speech.
     Prosody(super::prosody::Args),
+    /// How soon the next engine serves after a fault of the one before: servers with every fault of the field, in this process.
+    Switch(super::switch::Args),
     /// Simulated callers who pause as people do, interrupt, encourage, cough and echo: gaps, false cut-offs, false stops.
     Turns(Box<super::turns::Args>),
     /// How soon the agent is silent when it is interrupted, from the first speech sample of the caller.
@@ -159,6 +161,7 @@ pub async fn run(args: Args, settings: Settings, config: Option<PathBuf>) -> any
     match args.what {
         What::Capacity(args) => super::capacity::run(*args, config).await,
         What::Prosody(args) => super::prosody::run(&args),
+        What::Switch(args) => super::switch::run(args).await,
         What::Turns(args) => super::turns::run(*args, settings).await,
         What::Response { turns, common } => {
             let measured = |report: &Report| report.summary.gaps;

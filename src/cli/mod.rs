@@ -21,6 +21,7 @@ mod replay;
 mod report;
 mod serve;
 mod simulate;
+mod switch;
 mod train;
 mod turns;
 
