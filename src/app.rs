@@ -82,14 +82,14 @@ impl Tipring {
         }
         settings.store.contours = settings.turn.mood.track && settings.calls.keep_emotion == KeepEmotion::All;
         let metrics = Metrics::new();
-        let engines = engines(&settings.engine).await?;
+        let (engines, counted) = build_engines(&settings.engine).await?;
         let book = flows(settings.calls.flows_dir.as_deref())?;
         // Only what calls are held with here: the shipped flows have some thousand lines.
         let named = FlowBook::default();
         for name in std::iter::once(&settings.calls.default_flow).chain(settings.calls.routes.iter().map(|r| &r.flow)) {
             named.put(name, book.get(name).context("calls.default_flow and calls.routes name flows")?);
         }
-        flows::prepare(named, &engines).await;
+        flows::prepare(named, &book, &engines).await;
         let reloader = Reloader {
             book: book.clone(),
             dir: settings.calls.flows_dir.clone(),
@@ -123,6 +123,7 @@ impl Tipring {
             tokio::spawn(take_calls(incoming, calls.clone())),
             tokio::spawn(keep_records(record_receiver, store.clone())),
             tokio::spawn(count_registrations(ua.clone(), metrics.clone(), stop.clone())),
+            tokio::spawn(count_work(counted, metrics.clone(), stop.clone())),
         ];
         let mut http = None;
         if with_http {
@@ -224,16 +225,29 @@ impl Tipring {
 
 /// Engines by configuration. What is missing is logged as a warning; every use of a kind without any engine is an error.
 pub async fn engines(config: &engine::Config) -> anyhow::Result<call::Engines> {
+    Ok(build_engines(config).await?.0)
+}
+
+/// Engines that count their work.
+struct Counted {
+    whisper: Option<Arc<engine::asr::Whisper>>,
+    cache: Arc<engine::tts::Cache>,
+}
+
+async fn build_engines(config: &engine::Config) -> anyhow::Result<(call::Engines, Counted)> {
     let (config, handle) = (config.clone(), tokio::runtime::Handle::current());
     // Opening libraries and models takes its time.
     let built =
         tokio::task::spawn_blocking(move || (engine::Engines::build(&config, &handle), shipped_intents())).await?;
     let ((engines, warnings), intents) = (built.0?, built.1);
-    for warning in warnings {
-        tracing::warn!(engine = %warning.engine, "{}", warning.what);
+    for finding in warnings {
+        match finding.level {
+            engine::Level::Error => tracing::error!(engine = %finding.engine, "{}", finding.what),
+            _ => tracing::warn!(engine = %finding.engine, "{}", finding.what),
+        }
     }
-    let engine::Engines { vad, turn, emotion, asr, tts, llm, .. } = engines;
-    Ok(call::Engines { vad, turn, emotion, asr, tts, llm, intents })
+    let engine::Engines { vad, turn, emotion, asr, tts, llm, cache, whisper } = engines;
+    Ok((call::Engines { vad, turn, emotion, asr, tts, llm, intents }, Counted { whisper, cache }))
 }
 
 /// The classifier of what callers mean, where its model is there.
@@ -326,6 +340,32 @@ async fn count_registrations(ua: UserAgent, metrics: Metrics, stop: Cancellation
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Takes over what engines count, every other second.
+async fn count_work(counted: Counted, metrics: Metrics, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let cache = counted.cache.stats();
+        metrics.engine_work("tts_cache", "hits", cache.hits);
+        metrics.engine_work("tts_cache", "misses", cache.misses);
+        let Some(whisper) = counted.whisper.as_ref().map(|whisper| whisper.stats()) else { continue };
+        for (outcome, total) in [
+            ("answers", whisper.finals),
+            ("partials", whisper.partials),
+            ("skipped", whisper.skipped),
+            ("stopped", whisper.aborted),
+            ("refused", whisper.refused),
+            ("made_up", whisper.made_up),
+            ("decoders", whisper.decoders),
+        ] {
+            metrics.engine_work("whisper", outcome, total);
         }
     }
 }

@@ -88,6 +88,13 @@ struct EngineLabel {
     engine: String,
 }
 
+/// Labels of what an engine counts of its work.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct WorkLabel {
+    engine: &'static str,
+    outcome: &'static str,
+}
+
 /// Labels of a registration.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct AccountLabel {
@@ -132,6 +139,7 @@ struct Inner {
     answers: Family<OutcomeLabel, Counter>,
     engine_failures: Family<EngineLabel, Counter>,
     engine_fallbacks: Family<EngineLabel, Counter>,
+    engine_work: Family<WorkLabel, Counter>,
     registered: Family<AccountLabel, Gauge>,
     record_failures: Counter,
     media: MediaMetrics,
@@ -208,6 +216,13 @@ impl Metrics {
             "Times that an engine was replaced by the next",
             engine_fallbacks.clone(),
         );
+        let engine_work = Family::<WorkLabel, Counter>::default();
+        registry.register(
+            "engine_work",
+            "What engines count of their work. whisper: answers, partials, skipped, stopped, refused, made_up, decoders; \
+             tts_cache: hits, misses",
+            engine_work.clone(),
+        );
         let registered = Family::<AccountLabel, Gauge>::default();
         registry.register("registered", "1 while the account is registered with its registrar", registered.clone());
         let record_failures = Counter::default();
@@ -242,10 +257,17 @@ impl Metrics {
             answers,
             engine_failures,
             engine_fallbacks,
+            engine_work,
             registered,
             record_failures,
             media,
         }))
+    }
+
+    /// An engine has counted so much since it was built; what it says may be the same again, never less.
+    pub fn engine_work(&self, engine: &'static str, outcome: &'static str, total: u64) {
+        let counter = self.0.engine_work.get_or_create_owned(&WorkLabel { engine, outcome });
+        counter.inc_by(total.saturating_sub(counter.get()));
     }
 
     /// What media threads count; clone it once per thread.
@@ -365,6 +387,8 @@ mod tests {
         metrics.response_gap(Duration::from_millis(350));
         metrics.response_stage(Stage::FirstToken, Duration::from_millis(5));
         metrics.engine_failed("asr", "pocketsphinx");
+        // Read twice, and a third time when more was done.
+        [5, 5, 7].iter().for_each(|total| metrics.engine_work("whisper", "refused", *total));
         metrics.registration("agent@pbx", true);
         metrics.clone().media().packets_sent.inc_by(3);
         let text = metrics.encode();
@@ -376,6 +400,7 @@ mod tests {
             "tipring_response_gap_seconds_bucket{le=\"0.3\"} 0",
             "tipring_response_stage_seconds_count{stage=\"first_token\"} 1",
             "tipring_engine_failures_total{kind=\"asr\",engine=\"pocketsphinx\"} 1",
+            "tipring_engine_work_total{engine=\"whisper\",outcome=\"refused\"} 7",
             "tipring_registered{account=\"agent@pbx\"} 1",
             "tipring_media_packets_sent_total 3",
             "# EOF",

@@ -132,12 +132,18 @@ pub fn reload(book: &FlowBook, dir: Option<&Path>, engines: &call::Engines) -> R
     done
 }
 
-/// Compiles what these flows expect and renders their fixed lines, so that no call waits for it.
-pub(super) async fn prepare(flows: FlowBook, engines: &call::Engines) {
-    let engines = engines.clone();
+/// Compiles what these flows expect and renders their fixed lines, so that no call waits for it. Says which languages of all
+/// flows of the book cannot be heard or spoken: a campaign may call with any of them.
+pub(super) async fn prepare(flows: FlowBook, book: &FlowBook, engines: &call::Engines) {
+    let (engines, book) = (engines.clone(), book.clone());
     let done = tokio::task::spawn_blocking(move || {
-        for lacking in lacking(&flows, &engines) {
-            tracing::warn!(language = lacking.language, "{}; {}", lacking.what(), lacking.fix());
+        for lacking in lacking(&book, &engines) {
+            let (language, what, fix) = (&lacking.language, lacking.what(), lacking.fix());
+            // What is asked for by name alone may never be asked for.
+            match lacking.empty || lacking.flows.iter().any(|name| flows.get(name).is_ok()) {
+                true => tracing::warn!(language, "{what}; {fix}"),
+                false => tracing::info!(language, "{what}; {fix}"),
+            }
         }
         flows.all().iter().for_each(|flow| prepare_one(flow, &engines, READY_LINES));
     })

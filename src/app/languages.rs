@@ -14,14 +14,18 @@ pub struct Lacking {
     pub flows: Vec<String>,
     /// It cannot be heard; else it cannot be spoken.
     pub heard: bool,
+    /// No engine of the chain serves at all.
+    pub empty: bool,
 }
 
 impl Lacking {
     /// What is the matter.
     pub fn what(&self) -> String {
-        let Self { language, heard, .. } = self;
+        let Self { language, heard, empty, .. } = self;
         let flows = self.flows.join(", ");
         match heard {
+            true if *empty => format!("no engine of engine.asr serves: nobody will be heard in {flows}"),
+            false if *empty => format!("no engine of engine.tts serves: nothing will be said in {flows}"),
             true => format!(
                 "no recogniser of engine.asr hears {language}, the language of {flows}: callers are asked to press keys"
             ),
@@ -34,6 +38,7 @@ impl Lacking {
     /// What to do about it.
     pub fn fix(&self) -> &'static str {
         match (self.heard, self.language.get(..2)) {
+            _ if self.empty => "tipring check says what each of them is missing",
             (true, Some("zh")) => {
                 "for Mandarin: tipring models fetch tdt-8k (phrases, \"pocketsphinx\") or whisper-base-q5_1 (\"whisper\" first in engine.asr), or a server \
                  that hears it (\"openai\", \"deepgram\")"
@@ -62,12 +67,14 @@ pub fn lacking(flows: &FlowBook, engines: &Engines) -> Vec<Lacking> {
     let (hears, speaks) = (connects(engines.asr.name()), connects(engines.tts.name()));
     for (name, flows) in languages {
         let language = Language(name.clone());
-        if !hears && strange(engines.asr.open(&language, Waker::noop().clone()).err()) {
-            all.push(Lacking { language: name.clone(), flows: flows.clone(), heard: true });
+        let empty = engines.asr.name().is_empty();
+        if empty || !hears && strange(engines.asr.open(&language, Waker::noop().clone()).err()) {
+            all.push(Lacking { language: name.clone(), flows: flows.clone(), heard: true, empty });
         }
         let line = SpeechRequest { text: "1".to_owned(), language, voice: None };
-        if !speaks && strange(engines.tts.speak(&line, Waker::noop().clone()).err()) {
-            all.push(Lacking { language: name, flows, heard: false });
+        let empty = engines.tts.name().is_empty();
+        if empty || !speaks && strange(engines.tts.speak(&line, Waker::noop().clone()).err()) {
+            all.push(Lacking { language: name, flows, heard: false, empty });
         }
     }
     all

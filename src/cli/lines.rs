@@ -16,6 +16,8 @@ use std::time::Duration;
 pub const CALLER_VOICE: &str = "rms";
 /// RMS level at which synthesised lines are spoken, in dBFS: that of a telephone user (ITU-T P.56, active level).
 const SPOKEN_DBFS: f32 = -22.0;
+/// How long espeak-ng may take for a sentence of the caller's; nobody waits on the line meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// When an interruption comes where no time is given: milliseconds from the agent's start.
 const BARGE_IN_MS: u64 = 800;
 
@@ -203,8 +205,8 @@ impl Voices {
     async fn speak(&mut self, text: &str, voice: &str) -> anyhow::Result<Vec<i16>> {
         let english = self.language.0.starts_with("en");
         if self.engine.is_none() {
-            let pool = Pool::start("caller", 1).context("cannot start the caller's voice")?;
             self.engine = Some(if english {
+                let pool = Pool::start("caller", 1).context("cannot start the caller's voice")?;
                 let config = FliteConfig { voice: CALLER_VOICE.to_owned() };
                 let flite = Flite::open(&config, &pool)
                     .context("the caller's lines are spoken by flite; without it, give recordings: --say FILE.wav")?;
@@ -212,7 +214,7 @@ impl Voices {
             } else {
                 // Not the agent's voice: higher, and in less of a hurry.
                 let config = EspeakConfig { pitch: 70, words_per_minute: 150, ..EspeakConfig::default() };
-                let espeak = Espeak::open(&config, &pool).with_context(|| {
+                let espeak = Espeak::open(&config, PATIENCE).with_context(|| {
                     format!(
                         "the caller's lines in {} are spoken by espeak-ng; without it, give recordings: --say FILE.wav",
                         self.language.0

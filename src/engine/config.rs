@@ -21,6 +21,9 @@ pub struct Config {
     pub turn: Vec<String>,
     /// Threads that recognise and synthesise; 0: one per core.
     pub workers: usize,
+    /// How long a voice may let its listener wait before the next of `tts` goes on, in milliseconds: for the first sound of a
+    /// line, and for more after what it gave was heard. 0: as long as it takes. The last voice that knows the language is waited for.
+    pub tts_first_sound_ms: u64,
     /// Memory for lines that are kept ready, in MiB; a second of speech takes 32 kB.
     pub tts_cache_mb: usize,
     /// The library `libonnxruntime.so`, for engines with ONNX models. None: where `scripts/onnxruntime.sh` puts it, see
@@ -84,6 +87,7 @@ impl Default for Config {
             llm: one("template"),
             turn: Vec::new(),
             workers: 0,
+            tts_first_sound_ms: 1_000,
             tts_cache_mb: 64,
             onnxruntime: None,
             emotion: emotion::Config::default(),

@@ -7,8 +7,13 @@ use super::{Config, asr, emotion, llm, tts, turn, vad};
 use crate::speech::{
     EmotionDetection, EngineError, EngineKind, LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection,
 };
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// How long the program espeak-ng is waited for where its listeners wait without end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,6 +56,8 @@ pub struct Engines {
     pub llm: Arc<dyn LanguageModel>,
     /// The ready lines, for their counters.
     pub cache: Arc<tts::Cache>,
+    /// The recogniser `whisper`, for its counters, where it serves.
+    pub whisper: Option<Arc<asr::Whisper>>,
 }
 
 /// The engines of a kind that can be named in the configuration, the default first.
@@ -79,17 +86,26 @@ impl Engines {
         let asr = parts.chain(EngineKind::Asr, &config.asr, Parts::asr, &mut findings)?;
         let tts = parts.chain(EngineKind::Tts, &config.tts, Parts::tts, &mut findings)?;
         let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
+        findings.extend(parts.notes());
         let turn = parts.turn(&mut findings);
         let emotion = parts.emotion(&mut findings)?;
-        let cache = Arc::new(tts::Cache::new(Arc::new(SynthesizerChain::new(tts)), config.tts_cache_mb << 20));
+        let missing = |kind| missing(&findings, kind);
+        // Lines that are made ahead have time; a voice that is slow now is not for that replaced in them for good.
+        let ahead = SynthesizerChain::missing(tts, &missing(EngineKind::Tts));
+        let live = match config.tts_first_sound_ms {
+            0 => ahead.clone(),
+            limit => ahead.within(Duration::from_millis(limit)),
+        };
+        let cache = Arc::new(tts::Cache::with_ahead(Arc::new(live), Arc::new(ahead), config.tts_cache_mb << 20));
         let engines = Self {
-            vad: Arc::new(VoiceDetectionChain::new(vad)),
+            vad: Arc::new(VoiceDetectionChain::missing(vad, &missing(EngineKind::Vad))),
             turn,
             emotion,
-            asr: Arc::new(RecognizerChain::new(asr)),
+            asr: Arc::new(RecognizerChain::missing(asr, &missing(EngineKind::Asr))),
             tts: Arc::clone(&cache) as Arc<dyn Synthesizer>,
-            llm: Arc::new(LanguageModelChain::new(llm)),
+            llm: Arc::new(LanguageModelChain::missing(llm, &missing(EngineKind::Llm))),
             cache,
+            whisper: parts.whisper.into_inner(),
         };
         Ok((engines, findings))
     }
@@ -102,11 +118,46 @@ pub(super) struct Parts<'a> {
     pool: Pool,
     /// One server for the three sides of a conversation.
     realtime: OnceLock<Result<Arc<Realtime>, EngineError>>,
+    /// What is to be said of engines that serve.
+    notes: RefCell<Vec<Finding>>,
+    whisper: RefCell<Option<Arc<asr::Whisper>>>,
 }
 
 impl<'a> Parts<'a> {
     pub fn new(config: &'a Config, runtime: &'a Handle) -> Result<Self, EngineError> {
-        Ok(Self { config, runtime, pool: Pool::start("speech", config.workers)?, realtime: OnceLock::new() })
+        let pool = Pool::start("speech", config.workers)?;
+        let (realtime, notes, whisper) = (OnceLock::new(), RefCell::default(), RefCell::default());
+        Ok(Self { config, runtime, pool, realtime, notes, whisper })
+    }
+
+    /// What is to be said of the engines that were built, each once.
+    pub fn notes(&self) -> Vec<Finding> {
+        self.notes.take()
+    }
+
+    /// How long the program espeak-ng is waited for: it is given up before its listener's patience ends.
+    fn patience(&self) -> Duration {
+        match self.config.tts_first_sound_ms {
+            0 => PATIENCE,
+            limit => Duration::from_millis(limit) * 4 / 5,
+        }
+    }
+
+    fn pocketsphinx(&self) -> Result<asr::PocketSphinx, EngineError> {
+        let engine = asr::PocketSphinx::open(&self.config.pocketsphinx, &self.pool)?;
+        self.notes.borrow_mut().extend(engine.faults().iter().map(|fault| Finding {
+            kind: EngineKind::Asr,
+            engine: engine.name().to_owned(),
+            level: Level::Warning,
+            what: format!("{}: {fault}", engine.name()),
+        }));
+        Ok(engine)
+    }
+
+    fn whisper(&self) -> Result<Arc<asr::Whisper>, EngineError> {
+        let engine = Arc::new(asr::Whisper::open(&self.config.whisper)?);
+        self.whisper.replace(Some(Arc::clone(&engine)));
+        Ok(engine)
     }
 
     fn realtime(&self) -> Result<Arc<Realtime>, EngineError> {
@@ -173,8 +224,8 @@ impl<'a> Parts<'a> {
 
     pub fn asr(&self, name: &str) -> Result<Arc<dyn Recognizer>, EngineError> {
         Ok(match name {
-            "pocketsphinx" => Arc::new(asr::PocketSphinx::open(&self.config.pocketsphinx, &self.pool)?),
-            "whisper" => Arc::new(asr::Whisper::open(&self.config.whisper)?),
+            "pocketsphinx" => Arc::new(self.pocketsphinx()?),
+            "whisper" => self.whisper()?,
             "deepgram" => Arc::new(asr::Deepgram::open(&self.config.deepgram, self.runtime)?),
             "openai" => Arc::new(asr::OpenAi::open(&self.config.openai_asr, self.runtime)?),
             "realtime" => self.realtime()?.ears(),
@@ -186,8 +237,11 @@ impl<'a> Parts<'a> {
     pub fn tts(&self, name: &str) -> Result<Arc<dyn Synthesizer>, EngineError> {
         Ok(match name {
             "flite" => Arc::new(tts::Flite::open(&self.config.flite, &self.pool)?),
-            "espeak" => Arc::new(tts::Espeak::open(&self.config.espeak, &self.pool)?),
-            "piper" => Arc::new(tts::Piper::open(&self.config.piper, self.config.onnxruntime.as_deref())?),
+            "espeak" => Arc::new(tts::Espeak::open(&self.config.espeak, self.patience())?),
+            "piper" => {
+                let library = self.config.onnxruntime.as_deref();
+                Arc::new(tts::Piper::open(&self.config.piper, library, self.patience())?)
+            }
             "openai" => Arc::new(tts::OpenAi::open(&self.config.openai_tts, self.runtime)?),
             "realtime" => self.realtime()?.voice(),
             "scripted" => Arc::new(tts::Scripted::open(&self.config.scripted.tts, &self.pool, self.runtime)?),
@@ -233,7 +287,13 @@ pub fn language_model(
     let parts = Parts::new(&config, runtime)?;
     let mut findings = Vec::new();
     let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
-    Ok((Arc::new(LanguageModelChain::new(llm)), findings))
+    let missing = missing(&findings, EngineKind::Llm);
+    Ok((Arc::new(LanguageModelChain::missing(llm, &missing)), findings))
+}
+
+/// What was found out about the engines of a kind, for a chain that may have none.
+fn missing(findings: &[Finding], kind: EngineKind) -> Vec<String> {
+    findings.iter().filter(|finding| finding.kind == kind).map(|finding| finding.what.clone()).collect()
 }
 
 /// Checks the names of a chain.
@@ -254,7 +314,7 @@ fn unknown(kind: EngineKind, name: &str) -> EngineError {
 }
 
 /// The key of a chain in the configuration.
-fn key(kind: EngineKind) -> &'static str {
+pub(super) fn key(kind: EngineKind) -> &'static str {
     match kind {
         EngineKind::Vad => "engine.vad",
         EngineKind::Asr => "engine.asr",

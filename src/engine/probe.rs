@@ -32,6 +32,7 @@ pub fn probe(config: &Config, runtime: &Handle) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(chain(EngineKind::Vad, &config.vad, |name| parts.vad(name).and_then(|e| voice_detection(&*e))));
     findings.extend(chain(EngineKind::Asr, &config.asr, |name| parts.asr(name).and_then(|e| recognizer(&*e))));
+    findings.extend(parts.notes());
     findings.extend(chain(EngineKind::Tts, &config.tts, |name| parts.tts(name).and_then(|e| synthesizer(&*e))));
     findings.extend(chain(EngineKind::Llm, &config.llm, |name| parts.llm(name).and_then(|e| language_model(&*e))));
     findings

@@ -64,7 +64,7 @@ fn a_mandarin_phrase_is_heard_among_others_and_not_where_it_is_not_expected() {
     let models = folder.join("models/pocketsphinx");
     let config = PocketSphinxConfig {
         mandarin_model: models.join("zh_8k_tdt_sc"),
-        mandarin_dictionary: models.join("zh_CN_mandarin_notone.dic"),
+        mandarin_dictionary: Some(models.join("zh_CN_mandarin_notone.dic")),
         ..PocketSphinxConfig::default()
     };
     let pool = Pool::start("test", 1).unwrap();

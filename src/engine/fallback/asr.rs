@@ -5,7 +5,7 @@ use super::Links;
 use crate::audio::AudioFrame;
 use crate::id::CallId;
 use crate::speech::{
-    EngineError, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, RecognizerStream, Wake,
+    EngineError, EngineKind, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, RecognizerStream, Wake,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +23,12 @@ pub struct RecognizerChain(Arc<Links<dyn Recognizer>>);
 impl RecognizerChain {
     /// First choice first.
     pub fn new(engines: Vec<Arc<dyn Recognizer>>) -> Self {
-        Self(Links::new(engines, |engine| engine.name()))
+        Self::missing(engines, &[])
+    }
+
+    /// As [`Self::new`], with what is to be said of engines that were configured and are missing when none is left.
+    pub fn missing(engines: Vec<Arc<dyn Recognizer>>, missing: &[String]) -> Self {
+        Self(Links::new(EngineKind::Asr, engines, missing, |engine| engine.name()))
     }
 }
 
@@ -45,21 +50,7 @@ impl Recognizer for RecognizerChain {
     }
 
     fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError> {
-        let (index, stream) = self.0.open(0, |engine| engine.open(language, wake.clone()))?;
-        Ok(Box::new(Serving {
-            links: Arc::clone(&self.0),
-            index,
-            stream,
-            language: language.clone(),
-            wake,
-            expectation: None,
-            heard: VecDeque::new(),
-            flushing: false,
-            served: false,
-            patience: RETURN,
-            back_at: None,
-            dead: None,
-        }))
+        Ok(Box::new(Serving::open(&self.0, language, wake, RETURN)?))
     }
 
     fn for_call(&self, call: CallId) -> Option<Arc<dyn Recognizer>> {
@@ -88,6 +79,30 @@ struct Serving {
 }
 
 impl Serving {
+    fn open(
+        links: &Arc<Links<dyn Recognizer>>,
+        language: &Language,
+        wake: Wake,
+        patience: Duration,
+    ) -> Result<Self, EngineError> {
+        let (index, stream) = links.open(0, |engine| engine.open(language, wake.clone()))?;
+        Ok(Self {
+            links: Arc::clone(links),
+            index,
+            stream,
+            language: language.clone(),
+            wake,
+            expectation: None,
+            heard: VecDeque::new(),
+            flushing: false,
+            served: false,
+            patience,
+            // The better ones may be busy, or left alone for some seconds only.
+            back_at: (index > 0).then(|| Instant::now() + patience),
+            dead: None,
+        })
+    }
+
     /// Goes back to a better engine, if one can be opened and was left alone for long enough.
     fn come_back(&mut self) {
         if self.index == 0 || self.dead.is_some() || self.back_at.is_none_or(|at| Instant::now() < at) {
@@ -278,22 +293,8 @@ mod tests {
     fn a_better_engine_is_tried_again_between_utterances() {
         let engines: Vec<Arc<dyn Recognizer>> =
             vec![Arc::new(Engine { name: "a", dies_at: 5 }), Arc::new(Engine { name: "b", dies_at: usize::MAX })];
-        let links = Links::new(engines, |engine| engine.name());
-        let (index, stream) = links.open(0, |engine| engine.open(&Language::default(), Wake::noop().clone())).unwrap();
-        let mut serving = Serving {
-            links,
-            index,
-            stream,
-            language: Language::default(),
-            wake: Wake::noop().clone(),
-            expectation: None,
-            heard: VecDeque::new(),
-            flushing: false,
-            served: false,
-            patience: Duration::ZERO,
-            back_at: None,
-            dead: None,
-        };
+        let links = Links::new(EngineKind::Asr, engines, &[], |engine| engine.name());
+        let mut serving = Serving::open(&links, &Language::default(), Wake::noop().clone(), Duration::ZERO).unwrap();
         push(&mut serving, 7);
         serving.flush();
         assert_eq!((answer(&mut serving).as_str(), serving.engine()), ("7 frames, 0 phrases", Some("b")));
@@ -305,6 +306,40 @@ mod tests {
         assert_eq!((answer(&mut serving).as_str(), serving.engine()), ("7 frames, 0 phrases", Some("b")));
         serving.finish();
         assert_eq!(serving.engine(), Some("b"), "it is left alone for longer now");
+    }
+
+    /// Is busy until it is told otherwise.
+    struct Busy(std::sync::atomic::AtomicBool);
+
+    impl Recognizer for Arc<Busy> {
+        fn name(&self) -> &str {
+            "busy"
+        }
+        fn prepare(&self, _: &Arc<Expectation>) -> Result<Vec<String>, EngineError> {
+            Ok(Vec::new())
+        }
+        fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError> {
+            match self.0.load(std::sync::atomic::Ordering::Relaxed) {
+                true => Err(EngineError::Overloaded { engine: "busy".into() }),
+                false => Engine { name: "free", dies_at: usize::MAX }.open(language, wake),
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_began_on_the_second_engine_comes_back_to_the_first() {
+        let first = Arc::new(Busy(true.into()));
+        let second = Engine { name: "b", dies_at: usize::MAX };
+        let engines: Vec<Arc<dyn Recognizer>> = vec![Arc::new(Arc::clone(&first)), Arc::new(second)];
+        let links = Links::new(EngineKind::Asr, engines, &[], |engine| engine.name());
+        let open = |patience| Serving::open(&links, &Language::default(), Wake::noop().clone(), patience).unwrap();
+        let (mut soon, mut late) = (open(Duration::ZERO), open(RETURN));
+        soon.finish();
+        assert_eq!(soon.engine(), Some("b"), "the first is still busy");
+        first.0.store(false, std::sync::atomic::Ordering::Relaxed);
+        soon.finish();
+        late.finish();
+        assert_eq!((soon.engine(), late.engine()), (Some("busy"), Some("b")), "after a while, between two utterances");
     }
 
     #[test]

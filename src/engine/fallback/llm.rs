@@ -2,7 +2,7 @@
 
 use super::Links;
 use crate::id::CallId;
-use crate::speech::{ChatRequest, EngineError, LanguageModel, Reply, ReplyStream, Wake};
+use crate::speech::{ChatRequest, EngineError, EngineKind, LanguageModel, Reply, ReplyStream, Wake};
 use std::sync::Arc;
 
 /// Language models in the order in which they are asked.
@@ -14,7 +14,12 @@ pub struct LanguageModelChain(Arc<Links<dyn LanguageModel>>);
 impl LanguageModelChain {
     /// First choice first.
     pub fn new(engines: Vec<Arc<dyn LanguageModel>>) -> Self {
-        Self(Links::new(engines, |engine| engine.name()))
+        Self::missing(engines, &[])
+    }
+
+    /// As [`Self::new`], with what is to be said of engines that were configured and are missing when none is left.
+    pub fn missing(engines: Vec<Arc<dyn LanguageModel>>, missing: &[String]) -> Self {
+        Self(Links::new(EngineKind::Llm, engines, missing, |engine| engine.name()))
     }
 }
 

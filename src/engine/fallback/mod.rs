@@ -15,7 +15,7 @@ pub use llm::LanguageModelChain;
 pub use tts::SynthesizerChain;
 pub use vad::VoiceDetectionChain;
 
-use crate::speech::EngineError;
+use crate::speech::{EngineError, EngineKind};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +24,10 @@ use std::time::Instant;
 struct Links<T: ?Sized> {
     /// The names, joined.
     name: String,
+    /// What the chain is of.
+    kind: EngineKind,
+    /// Why engines of the settings are not among them, for a chain without any.
+    missing: String,
     links: Vec<Link<T>>,
 }
 
@@ -35,11 +39,11 @@ struct Link<T: ?Sized> {
 }
 
 impl<T: ?Sized> Links<T> {
-    fn new(engines: Vec<Arc<T>>, name: impl Fn(&T) -> &str) -> Arc<Self> {
+    fn new(kind: EngineKind, engines: Vec<Arc<T>>, missing: &[String], name: impl Fn(&T) -> &str) -> Arc<Self> {
         let link = |engine: Arc<T>| Link { name: name(&engine).to_owned(), engine, breaker: Arc::default() };
         let links: Vec<Link<T>> = engines.into_iter().map(link).collect();
         let name = links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>().join(", ");
-        Arc::new(Self { name, links })
+        Arc::new(Self { name, kind, missing: missing.join("; "), links })
     }
 
     /// The chain with the call's own engines in it; none where no engine has one. What is known of their health stays shared.
@@ -53,7 +57,8 @@ impl<T: ?Sized> Links<T> {
             engine: own.unwrap_or_else(|| Arc::clone(&link.engine)),
             breaker: Arc::clone(&link.breaker),
         });
-        Some(Arc::new(Self { name: self.name.clone(), links: links.collect() }))
+        let (name, missing) = (self.name.clone(), self.missing.clone());
+        Some(Arc::new(Self { name, kind: self.kind, missing, links: links.collect() }))
     }
 
     /// Opens something at the first link, from number `from` on, that can serve: the number of the link, and what was opened.
@@ -95,10 +100,18 @@ impl<T: ?Sized> Links<T> {
                 }
             }
         }
-        Err(last.unwrap_or_else(|| EngineError::Unavailable {
-            engine: self.name.clone(),
-            what: "no further engine is configured".to_owned(),
-        }))
+        Err(last.unwrap_or_else(|| self.none()))
+    }
+
+    /// There was no link to try: the key of the settings, and why the engines that it names are not there.
+    fn none(&self) -> EngineError {
+        let (key, missing) = (super::engines::key(self.kind), &self.missing);
+        let what = match (self.links.is_empty(), missing.is_empty()) {
+            (false, _) => "no further engine is configured".to_owned(),
+            (true, true) => "no engine that it names serves; tipring check says why".to_owned(),
+            (true, false) => format!("no engine that it names serves: {missing}"),
+        };
+        EngineError::Unavailable { engine: key.to_owned(), what }
     }
 
     /// Tells a link's breaker how it went. Being busy, declining and not knowing a language are no failures.
@@ -119,5 +132,25 @@ impl<T: ?Sized> Links<T> {
 
     fn name_of(&self, index: usize) -> &str {
         self.links.get(index).map_or(&self.name, |link| &link.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::{Language, Recognizer};
+
+    #[test]
+    fn a_chain_without_engines_names_its_key_and_what_is_missing() {
+        let open = |missing: &[String]| {
+            let chain = RecognizerChain::missing(Vec::new(), missing);
+            chain.open(&Language::default(), std::task::Waker::noop().clone()).err().unwrap().to_string()
+        };
+        let error = open(&["pocketsphinx: no library; install it".into(), "whisper: no weights".into()]);
+        assert_eq!(
+            error,
+            "engine.asr: no engine that it names serves: pocketsphinx: no library; install it; whisper: no weights"
+        );
+        assert!(open(&[]).starts_with("engine.asr: ") && open(&[]).contains("tipring check"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Links;
 use crate::id::CallId;
-use crate::speech::{EngineError, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
+use crate::speech::{EngineError, EngineKind, SpeechRequest, Synthesis, SynthesisStream, Synthesizer, Wake};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,16 @@ use std::time::{Duration, Instant};
 /// A line that breaks is given to the next engine from the end of the last sentence that was given in full
 /// ([`SynthesisStream::spoken`]): a sentence that broke off in the middle is begun again, as a person would. A voice that an
 /// engine does not have is replaced by that engine's own: a strange voice is better than none.
-pub struct SynthesizerChain(Arc<Links<dyn Synthesizer>>, Arc<InVain>);
+///
+/// An engine that lets its listener wait for longer than the limit, for the first sound or after the last one that it gave was
+/// heard, is left for the next one where there is one that takes the line: also one that would wait for something without end.
+#[derive(Clone)]
+pub struct SynthesizerChain {
+    links: Arc<Links<dyn Synthesizer>>,
+    in_vain: Arc<InVain>,
+    /// None: whoever asks has time.
+    limit: Option<Duration>,
+}
 
 /// The last line for which every engine was waited in vain: who says it once more shall not wait once more, but say something
 /// else.
@@ -22,6 +31,9 @@ struct InVain(Mutex<Option<(String, Instant)>>);
 const WAITED: Duration = Duration::from_millis(600);
 /// How long it is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3);
+
+/// A line that nobody looked at for so long was held back: nobody waited for it meanwhile.
+const UNWATCHED: Duration = Duration::from_millis(500);
 
 impl InVain {
     fn is(&self, text: &str) -> bool {
@@ -37,25 +49,40 @@ impl InVain {
 impl SynthesizerChain {
     /// First choice first.
     pub fn new(engines: Vec<Arc<dyn Synthesizer>>) -> Self {
-        Self(Links::new(engines, |engine| engine.name()), Arc::default())
+        Self::missing(engines, &[])
+    }
+
+    /// As [`Self::new`], with what is to be said of engines that were configured and are missing when none is left.
+    pub fn missing(engines: Vec<Arc<dyn Synthesizer>>, missing: &[String]) -> Self {
+        let links = Links::new(EngineKind::Tts, engines, missing, |engine| engine.name());
+        Self { links, in_vain: Arc::default(), limit: None }
+    }
+
+    /// The same chain, with what is known of its engines' health, for listeners who wait for no longer than this.
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self.clone() }
     }
 }
 
 impl Synthesizer for SynthesizerChain {
     fn name(&self) -> &str {
-        &self.0.name
+        &self.links.name
     }
 
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
-        if self.1.is(&what.text) {
+        if self.in_vain.is(&what.text) {
             let what = "every voice was waited for in vain just now".to_owned();
-            return Err(EngineError::Unavailable { engine: self.0.name.clone(), what });
+            return Err(EngineError::Unavailable { engine: self.links.name.clone(), what });
         }
-        let (index, stream) = start(&self.0, 0, what, &wake)?;
-        let links = Arc::clone(&self.0);
+        let (index, stream) = start(&self.links, 0, what, &wake)?;
+        let links = Arc::clone(&self.links);
+        let began = Instant::now();
         Ok(Box::new(Serving {
-            in_vain: Arc::clone(&self.1),
-            began: Instant::now(),
+            in_vain: Arc::clone(&self.in_vain),
+            began,
+            limit: self.limit,
+            heard: began,
+            looked: began,
             links,
             index,
             stream,
@@ -70,7 +97,7 @@ impl Synthesizer for SynthesizerChain {
 
     fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
         let mut last = Ok(());
-        for link in &self.0.links {
+        for link in &self.links.links {
             last = link.engine.prepare(what);
             if last.is_ok() {
                 break;
@@ -80,8 +107,8 @@ impl Synthesizer for SynthesizerChain {
     }
 
     fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
-        let links = self.0.for_call(|engine| engine.for_call(call))?;
-        Some(Arc::new(Self(links, Arc::clone(&self.1))))
+        let links = self.links.for_call(|engine| engine.for_call(call))?;
+        Some(Arc::new(Self { links, ..self.clone() }))
     }
 }
 
@@ -106,6 +133,12 @@ fn start(
 struct Serving {
     in_vain: Arc<InVain>,
     began: Instant,
+    /// How long a listener waits for this engine; none from when there is no other that would take the line.
+    limit: Option<Duration>,
+    /// Until when the listener has something to hear: where the wait for this engine begins.
+    heard: Instant,
+    /// When this was last looked at.
+    looked: Instant,
     links: Arc<Links<dyn Synthesizer>>,
     index: usize,
     stream: Box<dyn SynthesisStream>,
@@ -123,19 +156,46 @@ impl Serving {
     /// Has the rest of the line spoken by the next engine. The error is final.
     fn go_on(&mut self, error: EngineError) -> Result<(), EngineError> {
         self.links.report(self.index, Some(&error));
+        self.leave(error)
+    }
+
+    /// Leaves an engine that lets the listener wait, if another one takes the line; else there is nothing better than to wait on.
+    /// True when another one goes on.
+    fn hurry(&mut self) -> bool {
+        let Some(limit) = self.limit.filter(|limit| self.heard.elapsed() >= *limit) else { return false };
+        let slow = self.index;
+        let what = format!("gave no sound for {} ms (engine.tts_first_sound_ms)", limit.as_millis());
+        let error = EngineError::Failed { engine: self.links.name_of(slow).to_owned(), what };
+        let left = self.leave(error.clone()).is_ok();
+        if left {
+            self.links.report(slow, Some(&error));
+        } else {
+            self.limit = None;
+        }
+        left
+    }
+
+    fn leave(&mut self, error: EngineError) -> Result<(), EngineError> {
         let at = self.offset + self.stream.spoken();
         let rest = self.request.text.get(at..).unwrap_or_default();
-        tracing::warn!(engine = self.links.name_of(self.index), %error, "a line broke; the next engine goes on");
         let request = SpeechRequest { text: rest.to_owned(), ..self.request.clone() };
-        let (index, stream) = start(&self.links, self.index + 1, &request, &self.wake).map_err(|_| error)?;
+        let Ok((index, stream)) = start(&self.links, self.index + 1, &request, &self.wake) else { return Err(error) };
+        tracing::warn!(engine = self.links.name_of(self.index), %error, "a line broke; the next engine goes on");
         self.before += self.frames * crate::audio::FRAME_SAMPLES as u64;
         (self.index, self.stream, self.offset, self.frames) = (index, stream, at, 0);
+        // What the one before gave is heard meanwhile.
+        self.heard = self.heard.max(Instant::now());
         Ok(())
     }
 }
 
 impl SynthesisStream for Serving {
     fn poll(&mut self) -> Synthesis {
+        let now = Instant::now();
+        if now.duration_since(self.looked) > UNWATCHED {
+            self.heard = self.heard.max(now);
+        }
+        self.looked = now;
         loop {
             match self.stream.poll() {
                 Synthesis::Failed(error) if self.over => return Synthesis::Failed(error),
@@ -154,9 +214,15 @@ impl SynthesisStream for Serving {
                     }
                     return Synthesis::Done;
                 }
-                given => {
-                    self.frames += u64::from(matches!(given, Synthesis::Frame(_)));
-                    return given;
+                Synthesis::Pending => {
+                    if !self.hurry() {
+                        return Synthesis::Pending;
+                    }
+                }
+                Synthesis::Frame(frame) => {
+                    self.frames += 1;
+                    self.heard = self.heard.max(Instant::now()) + Duration::from_millis(crate::audio::FRAME_MS);
+                    return Synthesis::Frame(frame);
                 }
             }
         }
@@ -313,6 +379,62 @@ mod tests {
         let error = chain.speak(&request("!x"), wait::this_thread()).err().unwrap();
         assert!(matches!(error, EngineError::Unavailable { .. }), "{error}");
         assert!(chain.speak(&request("!y"), wait::this_thread()).is_ok(), "another line is tried");
+    }
+
+    /// Gives nothing, or so many frames and then nothing.
+    struct Hangs(usize);
+
+    impl Synthesizer for Hangs {
+        fn name(&self) -> &str {
+            "hangs"
+        }
+        fn speak(&self, _: &SpeechRequest, _: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
+            Ok(Box::new(Hangs(self.0)))
+        }
+    }
+
+    impl SynthesisStream for Hangs {
+        fn poll(&mut self) -> Synthesis {
+            match self.0 {
+                0 => Synthesis::Pending,
+                _ => {
+                    self.0 -= 1;
+                    Synthesis::Frame(Box::new([1; FRAME_SAMPLES]))
+                }
+            }
+        }
+        fn total_samples(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    #[test]
+    fn an_engine_that_lets_its_listener_wait_is_left_for_the_next_and_the_last_one_is_waited_for() {
+        let limit = Duration::from_millis(200);
+        let said = |engines: Vec<Arc<dyn Synthesizer>>, patience| {
+            let chain = SynthesizerChain::new(engines).within(limit);
+            let mut stream = chain.speak(&request("hello"), wait::this_thread()).unwrap();
+            let began = Instant::now();
+            let (samples, end) = wait::drain(&mut *stream, patience);
+            (samples.len() / FRAME_SAMPLES, end, began.elapsed())
+        };
+        let next = || Arc::new(engine("b", false, false)) as Arc<dyn Synthesizer>;
+        let (frames, end, took) = said(vec![Arc::new(Hangs(0)), next()], Duration::from_secs(5));
+        assert!(matches!(end, Synthesis::Done) && frames == 5, "{frames} {end:?}");
+        assert!(took >= limit && took < 3 * limit, "{took:?}");
+        // Ten frames are heard for 200 ms before anybody waits.
+        let (frames, end, took) = said(vec![Arc::new(Hangs(10)), next()], Duration::from_secs(5));
+        assert!(matches!(end, Synthesis::Done) && frames == 15, "{frames} {end:?}");
+        assert!(took >= 2 * limit && took < 4 * limit, "{took:?}");
+        // With nobody behind it, and for those who have time, it is waited for.
+        let (frames, end, _) = said(vec![Arc::new(Hangs(0))], 3 * limit);
+        assert!(
+            matches!(&end, Synthesis::Failed(error) if error.to_string().contains("gave nothing")),
+            "{frames} {end:?}"
+        );
+        let patient = SynthesizerChain::new(vec![Arc::new(Hangs(0)), next()]);
+        let mut stream = patient.speak(&request("hello"), wait::this_thread()).unwrap();
+        assert!(matches!(wait::drain(&mut *stream, 3 * limit).1, Synthesis::Failed(_)));
     }
 
     #[test]

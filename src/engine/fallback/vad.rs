@@ -2,7 +2,7 @@
 
 use super::Links;
 use crate::audio::AudioFrame;
-use crate::speech::{EngineError, VoiceDetection, VoiceDetector};
+use crate::speech::{EngineError, EngineKind, VoiceDetection, VoiceDetector};
 use std::sync::Arc;
 
 /// Voice detectors in the order in which they are tried. A detector that is open cannot fail.
@@ -11,7 +11,12 @@ pub struct VoiceDetectionChain(Arc<Links<dyn VoiceDetection>>);
 impl VoiceDetectionChain {
     /// First choice first.
     pub fn new(engines: Vec<Arc<dyn VoiceDetection>>) -> Self {
-        Self(Links::new(engines, |engine| engine.name()))
+        Self::missing(engines, &[])
+    }
+
+    /// As [`Self::new`], with what is to be said of engines that were configured and are missing when none is left.
+    pub fn missing(engines: Vec<Arc<dyn VoiceDetection>>, missing: &[String]) -> Self {
+        Self(Links::new(EngineKind::Vad, engines, missing, |engine| engine.name()))
     }
 }
 

@@ -20,6 +20,8 @@ const OVERHEAD: usize = 256;
 /// first. A line that is there is given at the first poll, without a change of thread.
 pub struct Cache {
     inner: Arc<dyn Synthesizer>,
+    /// What lines are rendered with ahead of time.
+    ahead: Arc<dyn Synthesizer>,
     shared: Arc<Shared>,
 }
 
@@ -73,8 +75,13 @@ struct Spoken {
 impl Cache {
     /// A cache of at most `max_bytes` in front of `inner`.
     pub fn new(inner: Arc<dyn Synthesizer>, max_bytes: usize) -> Self {
+        Self::with_ahead(Arc::clone(&inner), inner, max_bytes)
+    }
+
+    /// As [`Self::new`], with another synthesiser for lines that are rendered ahead of time: one that is given more of it.
+    pub fn with_ahead(inner: Arc<dyn Synthesizer>, ahead: Arc<dyn Synthesizer>, max_bytes: usize) -> Self {
         let shared = Shared { max_bytes, store: Mutex::default(), hits: AtomicU64::new(0), misses: AtomicU64::new(0) };
-        Self { inner, shared: Arc::new(shared) }
+        Self { inner, ahead, shared: Arc::new(shared) }
     }
 
     /// What it did and holds.
@@ -109,7 +116,7 @@ impl Synthesizer for Cache {
 
     fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
         let inner = self.inner.for_call(call)?;
-        Some(Arc::new(Self { inner, shared: Arc::clone(&self.shared) }))
+        Some(Arc::new(Self { inner, ahead: Arc::clone(&self.ahead), shared: Arc::clone(&self.shared) }))
     }
 
     fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
@@ -118,8 +125,8 @@ impl Synthesizer for Cache {
             entry.prepared = true;
             return Ok(());
         }
-        self.inner.prepare(what)?;
-        let mut stream = self.inner.speak(what, wait::this_thread())?;
+        self.ahead.prepare(what)?;
+        let mut stream = self.ahead.speak(what, wait::this_thread())?;
         let (samples, end) = wait::drain(&mut *stream, PATIENCE);
         let engine = stream.engine().unwrap_or(self.inner.name()).to_owned();
         match end {

@@ -1,7 +1,7 @@
 //! Engine `espeak`: the program espeak-ng, which speaks Mandarin and some hundred other languages, plainly. One process for each sentence:
 //! it is there in some ten milliseconds, and its licence (GPL) does not allow it to be linked.
 //!
-//! At most as many processes run as the worker pool has threads; one that takes too long or gives too much is killed.
+//! Four processes run at a time, each waited for on a thread of the engine's own; one that takes too long or gives too much is killed.
 
 use super::line::{Line, Render};
 use super::shape::shape;
@@ -18,8 +18,12 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "espeak";
-/// Longest time for one sentence.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Processes at a time. They are waited for: not in the pool that others compute in.
+const PROCESSES: usize = 4;
+/// Sentences that may wait, of all calls.
+const MAX_JOBS: usize = 256;
+/// No streams are registered with the pool.
+const NO_STREAMS: usize = 0;
 /// Most sound of one sentence: two minutes at 22,050 Hz.
 const MAX_BYTES: u64 = 120 * 22_050 * 2;
 /// Where a WAV file of the program has its rate and its samples.
@@ -55,16 +59,19 @@ pub struct Espeak {
 
 struct Program {
     config: Config,
+    /// Longest time for one sentence.
+    patience: Duration,
     /// The voices that are installed, as `-v` takes them.
     voices: BTreeSet<String>,
 }
 
 impl Espeak {
-    /// Asks the program for its voices; sentences will be made in `pool`.
+    /// Asks the program for its voices. A sentence that takes it longer than `patience` has failed; it is there in some
+    /// ten milliseconds.
     ///
     /// # Errors
-    /// [`EngineError::Unavailable`] when the program or its data are missing, naming the package.
-    pub fn open(config: &Config, pool: &Pool) -> Result<Self, EngineError> {
+    /// [`EngineError::Unavailable`] when the program or its data are missing, naming the package, and when there are no threads.
+    pub fn open(config: &Config, patience: Duration) -> Result<Self, EngineError> {
         if !(80..=400).contains(&config.words_per_minute) || config.pitch > 99 {
             let what = "engine.espeak.words_per_minute must be 80 to 400, and pitch 0 to 99";
             return Err(unavailable(what.to_owned()));
@@ -78,7 +85,8 @@ impl Espeak {
             let name = config.program.display();
             return Err(unavailable(format!("{name} has no voices; install the package espeak-ng-data")));
         }
-        Ok(Self { program: Arc::new(Program { config: config.clone(), voices }), pool: pool.clone() })
+        let pool = Pool::with_bounds(NAME, PROCESSES, MAX_JOBS, NO_STREAMS)?;
+        Ok(Self { program: Arc::new(Program { config: config.clone(), patience, voices }), pool })
     }
 
     /// The program's voice for a request.
@@ -145,7 +153,7 @@ impl Render for Speaker {
         // -b 1: what comes is UTF-8, whatever the locale says.
         command.args(["-b", "1", "--stdin", "--stdout", "-v", &self.voice]);
         command.args(["-s", &config.words_per_minute.to_string(), "-p", &config.pitch.to_string()]);
-        let sound = run(&mut command, &text, PATIENCE).map_err(failed)?;
+        let sound = run(&mut command, &text, self.program.patience).map_err(failed)?;
         let (rate, samples) = samples(&sound).ok_or_else(|| failed("the program gave no sound".to_owned()))?;
         let at_16k = resample_i16(&samples, rate, SAMPLE_RATE_HZ).map_err(|error| failed(error.to_string()))?;
         Ok(shape(at_16k))
@@ -208,7 +216,7 @@ fn run(command: &mut Command, input: &str, patience: Duration) -> Result<Vec<u8>
     let bytes = match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => return Err(format!("{name} broke off: {error}")),
-        Err(_) => return Err(format!("{name} took longer than {} s", patience.as_secs())),
+        Err(_) => return Err(format!("{name} took longer than {} ms", patience.as_millis())),
     };
     given.map_err(|error| format!("{name} does not listen: {error}"))?;
     Ok(bytes)
@@ -238,8 +246,10 @@ mod tests {
     use crate::engine::wait;
     use crate::speech::Synthesis;
 
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     fn espeak() -> Option<Espeak> {
-        match Espeak::open(&Config::default(), &Pool::start("espeak", 2).unwrap()) {
+        match Espeak::open(&Config::default(), PATIENCE) {
             Ok(espeak) => Some(espeak),
             Err(error) => {
                 eprintln!("skipped: {error}");
@@ -283,14 +293,42 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_package() {
-        let pool = Pool::start("espeak", 1).unwrap();
         let config = Config { program: "/no/such/espeak".into(), ..Config::default() };
-        let error = Espeak::open(&config, &pool).err().unwrap().to_string();
+        let error = Espeak::open(&config, PATIENCE).err().unwrap().to_string();
         assert!(error.contains("/no/such/espeak") && error.contains("the package espeak-ng"), "{error}");
-        let error = Espeak::open(&Config { program: "/bin/true".into(), ..Config::default() }, &pool).err().unwrap();
+        let config = Config { program: "/bin/true".into(), ..Config::default() };
+        let error = Espeak::open(&config, PATIENCE).err().unwrap();
         assert!(error.to_string().contains("no voices"), "{error}");
         let Some(espeak) = espeak() else { return };
         assert!(matches!(espeak.speak(&request("x", "tlh"), wait::this_thread()), Err(EngineError::Language { .. })));
+    }
+
+    #[test]
+    fn a_sentence_that_hangs_holds_up_no_other_and_not_for_long() {
+        use std::os::unix::fs::PermissionsExt;
+        let Some(_) = espeak() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("espeak-that-hangs");
+        let script = "#!/bin/sh\n[ \"$1\" = --voices ] && exec espeak-ng --voices\ntext=$(cat)\n\
+                      case $text in *stuck*) exec sleep 30;; esac\nprintf %s \"$text\" | exec espeak-ng \"$@\"\n";
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let config = Config { program, ..Config::default() };
+        let espeak = Espeak::open(&config, Duration::from_millis(1500)).unwrap();
+        let began = Instant::now();
+        let stuck: Vec<_> = (0..PROCESSES - 1)
+            .map(|_| espeak.speak(&request("It is stuck.", "en"), wait::this_thread()).unwrap())
+            .collect();
+        assert!(say(&espeak, "Good morning.", "en").len() > 8_000);
+        assert!(began.elapsed() < Duration::from_millis(1400), "{:?}", began.elapsed());
+        for mut stream in stuck {
+            let (_, end) = wait::drain(&mut *stream, Duration::from_secs(10));
+            assert!(
+                matches!(&end, Synthesis::Failed(error) if error.to_string().contains("longer than 1500 ms")),
+                "{end:?}"
+            );
+        }
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::again::Kind;
 use super::dictionary::Dictionary;
 use super::grammar::Sounds;
+use super::weights;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,14 +54,15 @@ pub(super) struct Acoustics {
 }
 
 impl Acoustics {
-    /// Reads what is said about a model; its weights are read by each decoder.
+    /// Reads what is said about a model and what its files say of themselves; its weights are read by each decoder.
     ///
     /// # Errors
-    /// Names the file that is missing or cannot be read.
+    /// Names the file that is missing, cannot be read or holds something else.
     pub fn read(directory: &Path, dictionary: Arc<Dictionary>) -> Result<Self, String> {
         if let Some(path) = missing(directory) {
             return Err(format!("no acoustic model: {} is missing", path.display()));
         }
+        weights::check(directory)?;
         let Some(name) = directory.to_str().map(str::to_owned) else {
             return Err(format!("the path of the model is not UTF-8: {}", directory.display()));
         };
@@ -115,6 +117,7 @@ fn options(text: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::weights::tests::headers;
     use super::*;
 
     #[test]
@@ -136,6 +139,10 @@ mod tests {
         }
         assert!(read().err().unwrap().contains("sendump"));
         std::fs::write(folder.path().join("mixture_weights"), "").unwrap();
+        assert!(read().err().unwrap().contains("mdef holds no part of an acoustic model"));
+        for (file, bytes) in headers() {
+            std::fs::write(folder.path().join(file), bytes).unwrap();
+        }
         let model = read().unwrap();
         assert!(model.kind == Kind::Narrow && model.options().contains(&("-compallsen", "yes")));
     }

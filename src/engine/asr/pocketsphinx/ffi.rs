@@ -7,6 +7,7 @@ use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 const POCKETSPHINX: &str = "libpocketsphinx.so.3";
 const SPHINXBASE: &str = "libsphinxbase.so.3";
@@ -100,6 +101,82 @@ fn api() -> Result<&'static Api, String> {
 /// Says which one is not.
 pub(super) fn available() -> Result<(), String> {
     api().map(|_| ())
+}
+
+/// How long a copy of the process may take to end.
+const COPY_PATIENCE: Duration = Duration::from_secs(20);
+/// Memory that a copy may take beside what it begins with: a model takes some tens of MB.
+const COPY_BYTES: u64 = 1 << 30;
+/// How a copy ends in which the work went well, in which it did not, and which the library ended.
+const COPY_GOOD: c_int = 0;
+const COPY_REFUSED: c_int = 2;
+const COPY_ENDED: c_int = 3;
+
+/// Does something in a copy of the process first. Over some of what can be wrong with the bytes of a model the library ends the
+/// process that it runs in, or breaks it: so that is a copy. What went well there can be done here.
+///
+/// # Errors
+/// Says how the copy ended; what `work` said, where it could say something.
+pub(super) fn apart(work: impl Fn() -> Result<(), String>) -> Result<(), String> {
+    let space = std::fs::read_to_string("/proc/self/statm").ok().and_then(|s| s.split(' ').next()?.parse::<u64>().ok());
+    let most = space.map(|pages| pages * 4096 + COPY_BYTES);
+    // SAFETY: the copy has this thread alone. It uses the allocator, which glibc makes whole in a copy, the library, which has
+    // no lock and no thread, and what `work` was given; then it ends without a word to the rest of the process's state.
+    let copy = unsafe { libc::fork() };
+    match copy {
+        -1 => Err(format!("the system gives no process to try it in: {}", std::io::Error::last_os_error())),
+        0 => copied(&work, most),
+        copy => match waited(copy) {
+            Some(COPY_GOOD) | None => Ok(()),
+            // It can be asked here, too.
+            Some(COPY_REFUSED) => work(),
+            Some(_) => Err("the library cannot read it and would end the program".to_owned()),
+        },
+    }
+}
+
+/// The copy's life.
+fn copied(work: &impl Fn() -> Result<(), String>, most: Option<u64>) -> ! {
+    extern "C" fn ended() {
+        // SAFETY: ends the copy before anything of the process it was copied from is taken down a second time.
+        unsafe { libc::_exit(COPY_ENDED) }
+    }
+    let limit = |bytes: u64| libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: both limits are live; neither changes anything but this copy. What is registered last is called first when the
+    // library ends the process.
+    unsafe {
+        libc::setrlimit(libc::RLIMIT_CORE, &limit(0));
+        if let Some(most) = most {
+            libc::setrlimit(libc::RLIMIT_AS, &limit(most));
+        }
+        libc::atexit(ended);
+    }
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    // SAFETY: as in `ended`.
+    unsafe { libc::_exit(if matches!(done, Ok(Ok(()))) { COPY_GOOD } else { COPY_REFUSED }) }
+}
+
+/// How a copy ended; none where the system does not say. One that takes too long is ended.
+fn waited(copy: libc::pid_t) -> Option<c_int> {
+    let until = Instant::now() + COPY_PATIENCE;
+    let mut status = 0;
+    loop {
+        // SAFETY: the process is a child of this one that nobody else waits for, the status is live.
+        match unsafe { libc::waitpid(copy, &mut status, libc::WNOHANG) } {
+            0 if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
+            0 => {
+                // SAFETY: the child has not been waited for, so that its number is still its own.
+                unsafe {
+                    libc::kill(copy, libc::SIGKILL);
+                    libc::waitpid(copy, &mut status, 0);
+                }
+                return Some(COPY_ENDED);
+            }
+            -1 => return None,
+            _ if libc::WIFEXITED(status) => return Some(libc::WEXITSTATUS(status)),
+            _ => return Some(COPY_ENDED),
+        }
+    }
 }
 
 /// A word of the best path.

@@ -17,6 +17,7 @@ mod grammar;
 mod letters;
 mod opinion;
 mod stream;
+mod weights;
 
 use crate::audio::bandwidth::BandModel;
 use crate::engine::batch::Pool;
@@ -25,6 +26,7 @@ use acoustics::Acoustics;
 pub use band::NarrowBand;
 use dictionary::Dictionary;
 use grammar::Grammar;
+use opinion::Opinions;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -62,11 +64,11 @@ pub struct Config {
     pub digits_model: PathBuf,
     /// See `digits_model`.
     pub digits_dictionary: PathBuf,
-    /// Directory of an acoustic model for Mandarin, and the pronunciations of its words: heard beside `language`. One that is
-    /// not there, at the place where it is expected, is done without.
+    /// Directory of an acoustic model for Mandarin, heard beside `language`. One that is not there, at the place where it is
+    /// expected, is done without.
     pub mandarin_model: PathBuf,
-    /// See `mandarin_model`.
-    pub mandarin_dictionary: PathBuf,
+    /// The pronunciations of its words. None: `mandarin_notone.dic` in `mandarin_model`.
+    pub mandarin_dictionary: Option<PathBuf>,
     /// Audio that may wait to be decoded, in milliseconds; when it is more, the oldest is dropped.
     pub queue_ms: u64,
     /// Compiled grammars that are kept, one for each state of a flow.
@@ -88,7 +90,7 @@ impl Default for Config {
             digits_model: Path::new(DIGITS).join("hmm"),
             digits_dictionary: Path::new(DIGITS).join("lm/tidigits.dic"),
             mandarin_model: MANDARIN_MODEL.into(),
-            mandarin_dictionary: Path::new(MANDARIN_MODEL).join("mandarin_notone.dic"),
+            mandarin_dictionary: None,
             queue_ms: 10_000,
             grammars: 256,
             narrow_band: NarrowBand::default(),
@@ -103,6 +105,7 @@ pub struct PocketSphinx {
     models: Vec<(Language, Arc<Model>)>,
     pool: Pool,
     queue_frames: usize,
+    faults: Vec<String>,
 }
 
 /// What all decoders of a language share.
@@ -137,22 +140,27 @@ impl PocketSphinx {
         let dictionary = Arc::new(dictionary);
         let main = Acoustics::read(&config.model, Arc::clone(&dictionary))
             .map_err(|e| unavailable(format!("{e}; set engine.pocketsphinx.model or: {PACKAGES}")))?;
-        let narrow = opinion::narrow(config, dictionary)?;
-        let digits = opinion::digits(config)?;
-        let mut models = vec![(config.language.clone(), Model::new(config, main, narrow, digits)?)];
-        if let Some(main) = opinion::mandarin(config)? {
-            models.push((Language(MANDARIN.to_owned()), Model::new(config, main, None, None)?));
-        }
         // A model that does not load is better found here than by a caller.
-        for (key, acoustics) in models.iter().flat_map(|(_, model)| model.all()) {
-            ear::Ear::open(acoustics, NarrowBand::Plain, &Arc::new(BandModel::zero()), false)
-                .map_err(|e| unavailable(format!("engine.pocketsphinx.{key}: {e}; name another model")))?;
+        opinion::tried(&main).map_err(|e| {
+            let path = config.model.display();
+            unavailable(format!("engine.pocketsphinx.model: {path}: {e}; name another model, or: {PACKAGES}"))
+        })?;
+        let Opinions { narrow, digits, mandarin, faults } = Opinions::open(config, dictionary);
+        let mut models = vec![(config.language.clone(), Model::new(config, main, narrow, digits)?)];
+        if let Some(main) = mandarin {
+            models.push((Language(MANDARIN.to_owned()), Model::new(config, main, None, None)?));
         }
         Ok(Self {
             models: models.into_iter().map(|(language, model)| (language, Arc::new(model))).collect(),
             pool: pool.clone(),
             queue_frames: usize::try_from(config.queue_ms / crate::audio::FRAME_MS).unwrap_or(usize::MAX).max(10),
+            faults,
         })
+    }
+
+    /// What is wrong with second models, which calls are heard without, and what to do about it.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
     }
 
     /// The model of a language.
@@ -221,16 +229,6 @@ impl Model {
             cache.grammars.pop_front();
         }
         (id, grammar)
-    }
-
-    /// All models, by the keys of the settings that name them.
-    fn all(&self) -> impl Iterator<Item = (&'static str, &Acoustics)> {
-        let models = [
-            ("model", Some(&self.main)),
-            ("narrow_model", self.narrow.as_ref()),
-            ("digits_model", self.digits.as_ref()),
-        ];
-        models.into_iter().filter_map(|(key, model)| Some((key, model?)))
     }
 }
 

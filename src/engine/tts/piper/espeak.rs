@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Closes a line. Not a word of any language, and with a letter that every voice of espeak-ng can read.
 const MARK: &str = "qvxoqvxo";
-/// Longest time for a line; the machine may be busy, the program takes some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time for the first start, when nobody waits for a line yet.
+const START: Duration = Duration::from_secs(5);
 /// Lines that may wait to be read.
 const LINES: usize = 256;
 
@@ -21,7 +21,25 @@ const LINES: usize = 256;
 pub(super) struct Espeak {
     program: PathBuf,
     voice: String,
+    /// Longest time for a line, with a new start where one is needed; the program takes some milliseconds.
+    patience: Duration,
     running: Option<Running>,
+}
+
+/// Why a process gave no answer.
+enum Broken {
+    /// It has ended.
+    Ended(String),
+    /// It says nothing.
+    Silent(String),
+}
+
+impl From<Broken> for String {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Ended(what) | Broken::Silent(what) => what,
+        }
+    }
 }
 
 struct Running {
@@ -32,35 +50,39 @@ struct Running {
 }
 
 impl Espeak {
-    /// Starts the program with its voice.
+    /// Starts the program with its voice. A line that takes longer than `patience` has failed.
     ///
     /// # Errors
     /// Says what is missing and how it is installed.
-    pub fn start(program: &Path, voice: &str) -> Result<Self, String> {
-        let mut espeak = Self { program: program.to_owned(), voice: voice.to_owned(), running: None };
-        espeak.running = Some(Running::start(program, voice)?);
-        Ok(espeak)
+    pub fn start(program: &Path, voice: &str, patience: Duration) -> Result<Self, String> {
+        let running = Some(Running::start(program, voice, Instant::now() + START)?);
+        Ok(Self { program: program.to_owned(), voice: voice.to_owned(), patience, running })
     }
 
-    /// The pronunciation of a clause: IPA, words apart. The program is started anew when it has ended.
+    /// The pronunciation of a clause: IPA, words apart. The program is started anew when it has ended. One that hangs is ended,
+    /// and the line has failed: nobody waits for it a second time.
     pub fn pronounce(&mut self, clause: &str) -> Result<String, String> {
+        let until = Instant::now() + self.patience;
         let line: String = clause.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let mut running = match self.running.take() {
             Some(running) => running,
-            None => Running::start(&self.program, &self.voice)?,
+            None => Running::start(&self.program, &self.voice, until)?,
         };
         // One that broke is dropped here, and with it its process.
-        let said = running.ask(&line).or_else(|_| {
-            running = Running::start(&self.program, &self.voice)?;
-            running.ask(&line)
-        })?;
+        let said = match running.ask(&line, until) {
+            Err(Broken::Ended(_)) => {
+                running = Running::start(&self.program, &self.voice, until)?;
+                running.ask(&line, until)
+            }
+            other => other,
+        }?;
         self.running = Some(running);
         Ok(said)
     }
 }
 
 impl Running {
-    fn start(program: &Path, voice: &str) -> Result<Self, String> {
+    fn start(program: &Path, voice: &str, until: Instant) -> Result<Self, String> {
         let name = program.display();
         let mut child = Command::new(program)
             // -b 1: what comes is UTF-8, whatever the locale says.
@@ -86,10 +108,11 @@ impl Running {
             })
             .map_err(|error| format!("no thread for {name}: {error}"))?;
         let mut running = Self { child, input, lines, mark: String::new() };
-        let first = running.send(MARK).and_then(|()| running.next(Instant::now() + PATIENCE));
-        running.mark = first.map_err(|what| {
+        let first = running.send(MARK).and_then(|()| running.next(until));
+        running.mark = first.map_err(|broken| {
             format!(
-                "{what}; does `{name} -v {voice} -q --ipa hello` print something? engine.piper.espeak names the program"
+                "{}; does `{name} -v {voice} -q --ipa hello` print something? engine.piper.espeak names the program",
+                String::from(broken)
             )
         })?;
         if running.mark.trim().is_empty() {
@@ -98,10 +121,9 @@ impl Running {
         Ok(running)
     }
 
-    fn ask(&mut self, line: &str) -> Result<String, String> {
+    fn ask(&mut self, line: &str, until: Instant) -> Result<String, Broken> {
         self.send(line)?;
         self.send(MARK)?;
-        let until = Instant::now() + PATIENCE;
         let mut said = String::new();
         loop {
             let line = self.next(until)?;
@@ -115,15 +137,15 @@ impl Running {
         }
     }
 
-    fn send(&mut self, line: &str) -> Result<(), String> {
+    fn send(&mut self, line: &str) -> Result<(), Broken> {
         let sent = writeln!(self.input, "{line}").and_then(|()| self.input.flush());
-        sent.map_err(|error| format!("espeak-ng has ended: {error}"))
+        sent.map_err(|error| Broken::Ended(format!("espeak-ng has ended: {error}")))
     }
 
-    fn next(&mut self, until: Instant) -> Result<String, String> {
+    fn next(&mut self, until: Instant) -> Result<String, Broken> {
         self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|error| match error {
-            RecvTimeoutError::Timeout => format!("espeak-ng says nothing for {} s", PATIENCE.as_secs()),
-            RecvTimeoutError::Disconnected => "espeak-ng has ended".to_owned(),
+            RecvTimeoutError::Timeout => Broken::Silent("espeak-ng says nothing in time".to_owned()),
+            RecvTimeoutError::Disconnected => Broken::Ended("espeak-ng has ended".to_owned()),
         })
     }
 }
@@ -139,8 +161,10 @@ impl Drop for Running {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     fn espeak(voice: &str) -> Option<Espeak> {
-        match Espeak::start(Path::new("espeak-ng"), voice) {
+        match Espeak::start(Path::new("espeak-ng"), voice, PATIENCE) {
             Ok(espeak) => Some(espeak),
             Err(what) => {
                 eprintln!("skipped: {what}");
@@ -171,14 +195,31 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_hangs_is_waited_for_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("espeak-that-hangs");
+        let script = "#!/bin/sh\nwhile read -r line; do\ncase $line in *stuck*) exec sleep 30;; esac\n\
+                      printf '%s\\n' \"$line\"\ndone\n";
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut espeak = Espeak::start(&program, "en-us", Duration::from_millis(500)).unwrap();
+        assert_eq!(espeak.pronounce("hello").unwrap(), "hello");
+        let began = Instant::now();
+        assert!(espeak.pronounce("it is stuck").unwrap_err().contains("says nothing"));
+        assert!((500..950).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert_eq!(espeak.pronounce("hello").unwrap(), "hello", "another process goes on");
+    }
+
+    #[test]
     fn what_is_missing_is_named_with_its_package() {
-        let what = Espeak::start(Path::new("/no/such/espeak"), "en-us").err().unwrap();
+        let what = Espeak::start(Path::new("/no/such/espeak"), "en-us", PATIENCE).err().unwrap();
         assert!(what.contains("/no/such/espeak") && what.contains("the package espeak-ng"), "{what}");
         // A program that says nothing.
-        let what = Espeak::start(Path::new("/bin/true"), "en-us").err().unwrap();
+        let what = Espeak::start(Path::new("/bin/true"), "en-us", PATIENCE).err().unwrap();
         assert!(what.contains("engine.piper.espeak") || what.contains("ended"), "{what}");
         if espeak("en-us").is_some() {
-            assert!(Espeak::start(Path::new("espeak-ng"), "xx-none").is_err());
+            assert!(Espeak::start(Path::new("espeak-ng"), "xx-none", PATIENCE).is_err());
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::speech::{EngineError, Language, SpeechRequest, SynthesisStream, Synth
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use voice::Voice;
 
 const NAME: &str = "piper";
@@ -68,16 +69,17 @@ pub struct Piper {
 }
 
 impl Piper {
-    /// Loads the voices. `library` is `engine.onnxruntime` of the settings.
+    /// Loads the voices. `library` is `engine.onnxruntime` of the settings; a clause whose pronunciation takes espeak-ng longer
+    /// than `patience` has failed.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] when a voice, its settings, the library or espeak-ng is missing; the text says what to do.
-    pub fn open(config: &Config, library: Option<&Path>) -> Result<Self, EngineError> {
+    pub fn open(config: &Config, library: Option<&Path>, patience: Duration) -> Result<Self, EngineError> {
         if config.voices.is_empty() {
             let what = "engine.piper.voices names no voice; tipring models fetch piper-en_US-lessac-medium gets one";
             return Err(unavailable(what.to_owned()));
         }
-        let voices = config.voices.iter().map(|path| Voice::load(path, config, library).map(Arc::new));
+        let voices = config.voices.iter().map(|path| Voice::load(path, config, library, patience).map(Arc::new));
         let voices = voices.collect::<Result<Vec<_>, _>>()?;
         for voice in &voices {
             voice.speaker(config.speaker)?;

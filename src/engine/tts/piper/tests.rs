@@ -19,7 +19,7 @@ impl Place {
     fn new(voices: &[(&str, &str, i64)]) -> Option<Self> {
         let missing = onnx::available(None)
             .map(drop)
-            .and_then(|()| espeak::Espeak::start(Path::new("espeak-ng"), "en-us").map(drop));
+            .and_then(|()| espeak::Espeak::start(Path::new("espeak-ng"), "en-us", PATIENCE).map(drop));
         if let Err(what) = missing {
             eprintln!("skipped: {what}");
             return None;
@@ -35,7 +35,7 @@ impl Place {
     }
 
     fn open(&self) -> Piper {
-        Piper::open(&self.config, None).unwrap()
+        Piper::open(&self.config, None, PATIENCE).unwrap()
     }
 }
 
@@ -79,7 +79,8 @@ fn the_model_is_given_its_scales_and_its_speaker() {
     assert!((peak(&piper.voices[0], 0) - 2.0).abs() < 0.01, "0.5 + 1.0 + 0.5");
     assert!((peak(&piper.voices[1], 3) - 6.0).abs() < 0.03, "three times that");
     let slow =
-        Piper::open(&Config { length_scale: Some(2.0), noise_w: Some(0.0), ..place.config.clone() }, None).unwrap();
+        Piper::open(&Config { length_scale: Some(2.0), noise_w: Some(0.0), ..place.config.clone() }, None, PATIENCE)
+            .unwrap();
     assert!((peak(&slow.voices[0], 0) - 2.5).abs() < 0.01, "0.5 + 2.0 + 0.0");
 }
 
@@ -155,7 +156,7 @@ fn calls_share_a_voice() {
 
 #[test]
 fn what_is_missing_is_named_with_the_fix() {
-    let error = |config: &Config| Piper::open(config, None).err().unwrap().to_string();
+    let error = |config: &Config| Piper::open(config, None, PATIENCE).err().unwrap().to_string();
     let none = error(&Config { voices: Vec::new(), ..Config::default() });
     assert!(none.contains("engine.piper.voices") && none.contains("tipring models fetch"), "{none}");
     let missing = error(&Config { voices: vec!["/no/such/voice.onnx".into()], ..Config::default() });

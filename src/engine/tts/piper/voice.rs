@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Signs with a meaning of their own: between all others, at the beginning, at the end.
 const PAD: &str = "_";
@@ -89,7 +90,7 @@ impl Voice {
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] with what to do.
-    pub fn load(path: &Path, config: &Config, library: Option<&Path>) -> Result<Self, EngineError> {
+    pub fn load(path: &Path, config: &Config, library: Option<&Path>, patience: Duration) -> Result<Self, EngineError> {
         let json = format!("{}.json", path.display());
         let wrong =
             |what: String| unavailable(format!("{json}: {what}; tipring models fetch gets a voice with its settings"));
@@ -108,7 +109,7 @@ impl Voice {
             chars.next().filter(|_| chars.next().is_none()).map(|c| (c, ids.clone()))
         };
         let ids = settings.phoneme_id_map.iter().filter_map(single).collect();
-        let espeak = pronouncer(&config.espeak, &settings.espeak.voice).map_err(unavailable)?;
+        let espeak = pronouncer(&config.espeak, &settings.espeak.voice, patience).map_err(unavailable)?;
         let session = onnx::session(super::NAME, library, onnx::Model::File(path), config.threads)?;
         let inference = &settings.inference;
         let spoken = match settings.espeak.voice.split('-').next().unwrap_or_default() {
@@ -219,12 +220,12 @@ impl Voice {
 }
 
 /// espeak-ng with this voice, or with the one that stands in for it where it cannot read its own script.
-fn pronouncer(program: &Path, voice: &str) -> Result<Espeak, String> {
-    let mut espeak = Espeak::start(program, voice)?;
+fn pronouncer(program: &Path, voice: &str, patience: Duration) -> Result<Espeak, String> {
+    let mut espeak = Espeak::start(program, voice, patience)?;
     let Some((_, second)) = SECOND.iter().find(|(first, _)| *first == voice) else { return Ok(espeak) };
     if espeak.pronounce("你好")?.contains("(en)") {
         tracing::debug!(voice, second, "this espeak-ng reads Chinese with another voice");
-        espeak = Espeak::start(program, second)?;
+        espeak = Espeak::start(program, second, patience)?;
         if espeak.pronounce("你好")?.contains("(en)") {
             return Err(format!(
                 "this espeak-ng cannot read Chinese with its voice {voice}; install version 1.52 or later"
