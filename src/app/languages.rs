@@ -79,3 +79,22 @@ pub fn lacking(flows: &FlowBook, engines: &Engines) -> Vec<Lacking> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_chain_without_engines_hears_no_flow_of_the_book() {
+        // No weights are there.
+        let text = "vad = ['scripted']\nasr = ['whisper']\ntts = ['scripted']\n[whisper]\nmodel = '/no/such/weights'";
+        let engines = crate::app::engines(&toml::from_str(text).unwrap()).await.unwrap();
+        let book = crate::app::flows(None).unwrap();
+        let (named, count) = (book.clone(), book.all().len());
+        let lacking = tokio::task::spawn_blocking(move || lacking(&named, &engines)).await.unwrap();
+        assert!(lacking.len() >= 2 && lacking.iter().all(|one| one.heard && one.empty), "{lacking:?}");
+        assert_eq!(lacking.iter().map(|one| one.flows.len()).sum::<usize>(), count);
+        let said = format!("{}; {}", lacking[0].what(), lacking[0].fix());
+        assert!(said.contains("engine.asr") && said.contains("nobody will be heard") && said.contains("tipring check"));
+    }
+}

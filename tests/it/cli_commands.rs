@@ -263,3 +263,28 @@ async fn a_call_that_is_answered_leaves_its_record() {
         assert!(std::fs::metadata(folder.path().join(path)).unwrap().len() > least, "{path}");
     }
 }
+
+#[test]
+fn the_start_says_that_nobody_will_be_heard_in_any_flow() {
+    use std::io::BufRead;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tipring(folder.path(), "serve --log info");
+    // No weights are there.
+    command.env("TIPRING__ENGINE__ASR", "whisper").stderr(std::process::Stdio::piped());
+    let mut serving = command.spawn().unwrap();
+    let mut seen = Vec::new();
+    let lines = std::io::BufReader::new(serving.stderr.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        let ready = line.contains("ready for calls");
+        seen.push(line);
+        if ready {
+            break;
+        }
+    }
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    let all = seen.join("\n");
+    // Also flows that no route names: a campaign may.
+    let told = seen.iter().any(|line| line.contains("nobody will be heard in") && line.contains("course.zh"));
+    assert!(told && all.contains("models fetch whisper-base-q5_1"), "{all}");
+}

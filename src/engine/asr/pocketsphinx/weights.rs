@@ -183,22 +183,34 @@ fn dump(file: &Start) -> Result<(), String> {
         }
     }
     numbers.at = 0;
+    // What its texts count; sounds without such a text are counted behind the texts.
+    let (mut streams, mut mixtures, mut models, mut clusters) = (1, None, None, 0);
     loop {
-        let length = numbers.next()?;
+        let length = numbers.next()? as usize;
         if length == 0 {
             break;
         }
-        let text = file.head.get(numbers.at..numbers.at.saturating_add(length as usize));
-        if text.is_none_or(|text| text.last() != Some(&0)) {
-            return Err(file.wrong("a text of its header has no end"));
+        let text = file.head.get(numbers.at..numbers.at.saturating_add(length));
+        let text = String::from_utf8_lossy(text.ok_or_else(|| file.wrong("it ends within its header"))?);
+        numbers.at += length;
+        let Some((name, count)) = text.trim_end_matches('\0').split_once(' ') else { continue };
+        match (name, count.parse::<u64>()) {
+            ("feature_count", Ok(count)) => streams = count,
+            ("mixture_count", Ok(count)) => mixtures = Some(count),
+            ("model_count", Ok(count)) => models = Some(count),
+            ("cluster_count", Ok(count)) => clusters = count,
+            _ => {}
         }
-        numbers.at += length as usize;
     }
-    let (rows, columns) = (u64::from(numbers.next()?), u64::from(numbers.next()?));
-    // Bits for each weight: four at the least.
-    let least = rows.checked_mul(columns).map(|weights| weights / 2);
+    let weights = match (clusters, mixtures, models) {
+        (1.., Some(mixtures), Some(models)) => mixtures.checked_mul(models),
+        _ => u64::from(numbers.next()?).checked_mul(u64::from(numbers.next()?)),
+    };
+    // Each takes four bits at the least.
+    let least = weights.and_then(|weights| weights.checked_mul(streams)).map(|weights| weights / 2);
+    let rest = file.length.saturating_sub(numbers.at as u64);
     match least {
-        Some(least @ 1..) if numbers.at as u64 + least <= file.length => Ok(()),
+        Some(least @ 1..) if least <= rest => Ok(()),
         _ => Err(file.wrong(&format!("{} bytes do not go with the sizes in its header", file.length))),
     }
 }
