@@ -6,6 +6,7 @@ use super::phone::Manner;
 use super::report::Console;
 use crate::phone::{Config, Handset, HeldCall, Machine, PhoneError, percentile};
 use anyhow::{Context as _, bail};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -54,15 +55,19 @@ pub struct Args {
 struct Figures {
     calls: u32,
     calls_failed: usize,
+    /// Those of them that the server refused, by SIP status.
+    calls_refused: BTreeMap<u16, usize>,
+    /// Calls that were up in the whole window: what is said per call is said of these.
+    calls_up: usize,
     /// Calls that were over before the window was.
     calls_ended_early: usize,
     seconds: f64,
     /// Of the server's process.
     cpu_percent: f64,
-    cpu_percent_per_call: f64,
+    cpu_percent_per_call: Option<f64>,
     rss_idle_kb: u64,
     rss_kb: u64,
-    rss_kb_per_call: f64,
+    rss_kb_per_call: Option<f64>,
     /// Of the server's packets against the ideal clock, as they came to the telephones: median of the calls' 99th percentiles.
     late_p99_ms: Option<f64>,
     /// The largest of them.
@@ -71,10 +76,76 @@ struct Figures {
     gap_p50_ms: Option<f64>,
     gap_p95_ms: Option<f64>,
     gaps: usize,
+    /// Utterances into which the agent spoke, and those that it did not answer: a gap is only worth these.
+    false_cutoffs: usize,
+    missed: usize,
     send_late_max_ms: f64,
     /// What hearing how a caller sounds takes of it.
     prosody: super::prosody::Cost,
     machine: Machine,
+    #[serde(skip)]
+    samples: Samples,
+}
+
+/// What the percentiles are of.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Samples {
+    late_ms: Vec<f64>,
+    gaps_ms: Vec<f64>,
+}
+
+impl Figures {
+    /// A call that was up in the whole window.
+    fn held(&mut self, held: &HeldCall) {
+        self.samples.late_ms.extend(held.log.heard.late_p99_us.map(|us| us as f64 / 1000.0));
+        self.packets_lost += held.log.heard.lost;
+        self.send_late_max_ms = self.send_late_max_ms.max(held.log.send_late_max_ms);
+        for turn in held.turns() {
+            self.false_cutoffs += usize::from(turn.false_cutoff);
+            self.missed += usize::from(turn.missed);
+            self.samples.gaps_ms.extend(turn.gap_ms.filter(|_| turn.is_measured()));
+        }
+    }
+
+    /// A call that did not come up, or broke.
+    fn failed(&mut self, error: &PhoneError) {
+        self.calls_failed += 1;
+        if let PhoneError::Refused { status, .. } = error {
+            *self.calls_refused.entry(*status).or_default() += 1;
+        }
+    }
+
+    /// The calls that are over when the window is: each was over too early, or never up.
+    fn over_too_early(&mut self, held: Result<HeldCall, PhoneError>, console: &Console) {
+        match held {
+            Ok(_) => self.calls_ended_early += 1,
+            Err(error) => {
+                self.failed(&error);
+                console.line(format_args!("a call failed: {error}"));
+            }
+        }
+    }
+
+    /// All calls are over; `used` is the server's processor time in the window.
+    fn close(&mut self, used: Duration) {
+        self.cpu_percent = 100.0 * used.as_secs_f64() / self.seconds;
+        let per_call = |of: f64| (self.calls_up > 0).then(|| of / self.calls_up as f64);
+        self.cpu_percent_per_call = per_call(self.cpu_percent);
+        self.rss_kb_per_call = per_call(self.rss_kb.saturating_sub(self.rss_idle_kb) as f64);
+        let Samples { late_ms, gaps_ms } = &self.samples;
+        (self.late_p99_ms, self.late_p99_worst_ms) = (percentile(late_ms, 50.0), percentile(late_ms, 100.0));
+        self.gaps = gaps_ms.len();
+        (self.gap_p50_ms, self.gap_p95_ms) = (percentile(gaps_ms, 50.0), percentile(gaps_ms, 95.0));
+    }
+
+    /// 0: all calls were up in the whole window. 1: some ended early. 2: calls failed.
+    fn code(&self) -> ExitCode {
+        match (self.calls_failed, self.calls_ended_early) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(1),
+            _ => ExitCode::from(2),
+        }
+    }
 }
 
 /// The server, in a process of its own; gone when it is dropped.
@@ -150,7 +221,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs the command. Exit codes: 0 all calls were held, 2 calls failed.
+/// Runs the command. Exit codes: 0 all calls were up in the whole window, 1 some ended early, 2 calls failed.
 ///
 /// # Errors
 /// A server or a telephone that does not start.
@@ -177,54 +248,50 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
         tokio::time::sleep(STAGGER).await;
     }
     tokio::time::sleep(MARGIN).await;
-    console.line(format_args!("{calls} calls are up, measuring for {} s", args.seconds));
+    let mut figures = Figures { calls, rss_idle_kb, ..Figures::default() };
+    while let Some(held) = running.try_join_next() {
+        figures.over_too_early(held?, &console);
+    }
+    console.line(format_args!("{} of {calls} calls are up, measuring for {} s", running.len(), args.seconds));
     let (began, (cpu_before, _)) = (Instant::now(), server.used()?);
     tokio::time::sleep(window).await;
     let (lasted, (cpu_after, rss_kb)) = (began.elapsed(), server.used()?);
-    let mut figures = Figures { calls, seconds: lasted.as_secs_f64(), rss_idle_kb, rss_kb, ..Figures::default() };
-    // Those that are over by now were over early.
+    (figures.seconds, figures.rss_kb) = (lasted.as_secs_f64(), rss_kb);
     while let Some(held) = running.try_join_next() {
-        figures.calls_ended_early += usize::from(held?.is_ok());
+        figures.over_too_early(held?, &console);
     }
-    let (mut late, mut gaps) = (Vec::new(), Vec::new());
+    figures.calls_up = running.len();
     while let Some(held) = running.join_next().await {
         match held? {
-            Ok(held) => {
-                late.extend(held.log.heard.late_p99_us.map(|us| us as f64 / 1000.0));
-                figures.packets_lost += held.log.heard.lost;
-                figures.send_late_max_ms = figures.send_late_max_ms.max(held.log.send_late_max_ms);
-                gaps.extend(held.turns().iter().filter(|turn| turn.is_measured()).filter_map(|turn| turn.gap_ms));
-            }
+            Ok(held) => figures.held(&held),
             Err(error) => {
-                figures.calls_failed += 1;
+                figures.failed(&error);
                 console.line(format_args!("a call failed: {error}"));
             }
         }
     }
-    figures.cpu_percent = 100.0 * cpu_after.saturating_sub(cpu_before).as_secs_f64() / lasted.as_secs_f64();
-    figures.cpu_percent_per_call = figures.cpu_percent / f64::from(calls);
-    figures.rss_kb_per_call = rss_kb.saturating_sub(rss_idle_kb) as f64 / f64::from(calls);
-    figures.late_p99_ms = percentile(&late, 50.0);
-    figures.late_p99_worst_ms = percentile(&late, 100.0);
-    figures.gaps = gaps.len();
-    (figures.gap_p50_ms, figures.gap_p95_ms) = (percentile(&gaps, 50.0), percentile(&gaps, 95.0));
+    figures.close(cpu_after.saturating_sub(cpu_before));
     figures.prosody = super::prosody::Cost::measure(10)?;
     figures.machine = Machine::here();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
     } else {
         let load = figures.machine.load_1m.unwrap_or_default();
+        let refused: Vec<String> =
+            figures.calls_refused.iter().map(|(status, calls)| format!("; {calls} refused with {status}")).collect();
         println!(
-            "{} calls for {:.0} s ({} failed, {} ended early): {:.2} % of a core each, {:.0} kB each ({} kB idle)\n\
+            "{} of {calls} calls up for {:.0} s ({} failed{}, {} ended early): {:.2} % of a core each, {:.0} kB each ({} kB idle)\n\
              packets late     p99 {:.1} ms (worst call {:.1} ms), {} lost; gap p50 {:.0} ms  p95 {:.0} ms over {} turns\n\
+             turns            {} false cut-offs, {} without an answer\n\
              prosody          {:.3} % of a core while a caller speaks, {:.3} % at 40 % talk\n\
              machine          {}, {} cores, load {load:.2}; the telephones' own packets left at most {:.1} ms late",
-            calls,
+            figures.calls_up,
             figures.seconds,
             figures.calls_failed,
+            refused.concat(),
             figures.calls_ended_early,
-            figures.cpu_percent_per_call,
-            figures.rss_kb_per_call,
+            figures.cpu_percent_per_call.unwrap_or(f64::NAN),
+            figures.rss_kb_per_call.unwrap_or(f64::NAN),
             figures.rss_idle_kb,
             figures.late_p99_ms.unwrap_or(f64::NAN),
             figures.late_p99_worst_ms.unwrap_or(f64::NAN),
@@ -232,6 +299,8 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
             figures.gap_p50_ms.unwrap_or(f64::NAN),
             figures.gap_p95_ms.unwrap_or(f64::NAN),
             figures.gaps,
+            figures.false_cutoffs,
+            figures.missed,
             figures.prosody.cpu_percent_speaking,
             figures.prosody.cpu_percent_at_40_percent_talk,
             figures.machine.cpu,
@@ -239,12 +308,35 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
             figures.send_late_max_ms,
         );
     }
-    Ok(if figures.calls_failed > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(figures.code())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(status: u16) -> PhoneError {
+        PhoneError::Refused { target: "sip:agent@127.0.0.1".to_owned(), status, reason: "no".to_owned() }
+    }
+
+    #[test]
+    fn calls_that_never_came_up_are_failures_and_carry_no_cost() {
+        let mut figures = Figures { calls: 4, calls_up: 1, seconds: 10.0, rss_kb: 3_000, ..Figures::default() };
+        let console = Console { json: true };
+        for status in [488, 503, 503] {
+            figures.over_too_early(Err(refused(status)), &console);
+        }
+        figures.close(Duration::from_secs(1));
+        assert_eq!((figures.calls_failed, figures.calls_ended_early), (3, 0));
+        assert_eq!(figures.calls_refused, BTreeMap::from([(488, 1), (503, 2)]));
+        assert_eq!((figures.cpu_percent_per_call, figures.rss_kb_per_call), (Some(10.0), Some(3_000.0)));
+        assert_eq!(format!("{:?}", figures.code()), format!("{:?}", ExitCode::from(2)));
+        let mut none = Figures { calls: 1, seconds: 10.0, ..Figures::default() };
+        none.close(Duration::from_secs(1));
+        assert_eq!(none.cpu_percent_per_call, None, "nobody was there to cost anything");
+        let early = Figures { calls_ended_early: 1, ..Figures::default() };
+        assert_eq!(format!("{:?}", early.code()), format!("{:?}", ExitCode::from(1)));
+    }
 
     #[test]
     fn processor_time_and_memory_are_read() {
