@@ -140,3 +140,131 @@ impl Default for TurnConfig {
         }
     }
 }
+
+/// Longest time that a setting of a conversation may be, in milliseconds.
+const LONGEST_MS: u64 = 600_000;
+
+/// What is wrong with a setting: the key, the value, and what it may be.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum TurnConfigError {
+    /// A number that is none, or out of range.
+    #[error("{key} = {value} is not between {least} and {most}; {hint}")]
+    Range {
+        /// The key in `[turn]`.
+        key: &'static str,
+        /// What it was set to.
+        value: f64,
+        /// The least that it may be.
+        least: f64,
+        /// The most.
+        most: f64,
+        /// What is usual.
+        hint: &'static str,
+    },
+    /// Two times in the wrong order.
+    #[error("{less} = {less_ms} is more than {more} = {more_ms}; lower the first or raise the second")]
+    Order {
+        /// The key that must not be greater.
+        less: &'static str,
+        /// Its value in milliseconds.
+        less_ms: u64,
+        /// The key that must not be less.
+        more: &'static str,
+        /// Its value in milliseconds.
+        more_ms: u64,
+    },
+}
+
+impl TurnConfig {
+    /// Looks for values with which no conversation can be held, or that contradict each other.
+    ///
+    /// # Errors
+    /// [`TurnConfigError`], naming the key and what it may be.
+    pub fn check(&self) -> Result<(), TurnConfigError> {
+        let within = |key, value: f64, (least, most): (f64, f64), hint| match (least..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(TurnConfigError::Range { key, value, least, most, hint }),
+        };
+        within("eagerness", self.eagerness, (0.01, 10.0), "0.05 to 2 is useful, 0.3 the default")?;
+        within("min_confidence", f64::from(self.min_confidence), (0.0, 1.0), "0.3 is the default")?;
+        within("max_sentences", self.max_sentences as f64, (1.0, 100.0), "4 is the default")?;
+        within("max_tokens", f64::from(self.max_tokens), (1.0, 100_000.0), "160 is the default")?;
+        for (key, ms) in self.times() {
+            let least = if matches!(key, "line_start_ms" | "line_overrun_ms" | "transfer_ms") { 100.0 } else { 0.0 };
+            within(key, ms as f64, (least, LONGEST_MS as f64), "it is a time in milliseconds")?;
+        }
+        for (less, less_ms, more, more_ms) in [
+            ("shortest_wait_ms", self.shortest_wait_ms, "longest_wait_ms", self.longest_wait_ms),
+            ("duck_ms", self.duck_ms, "barge_in_ms", self.barge_in_ms),
+            ("barge_in_ms", self.barge_in_ms, "surely_ms", self.surely_ms),
+            ("first_sentence_ms", self.first_sentence_ms, "answer_ms", self.answer_ms),
+            ("longest_wait_ms", self.longest_wait_ms, "max_caller_turn_ms", self.max_caller_turn_ms),
+        ] {
+            if less_ms > more_ms {
+                return Err(TurnConfigError::Order { less, less_ms, more, more_ms });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every time with its key.
+    fn times(&self) -> [(&'static str, u64); 29] {
+        [
+            ("shortest_wait_ms", self.shortest_wait_ms),
+            ("longest_wait_ms", self.longest_wait_ms),
+            ("wait_yes_no_ms", self.wait_yes_no_ms),
+            ("wait_choice_ms", self.wait_choice_ms),
+            ("wait_expected_ms", self.wait_expected_ms),
+            ("wait_open_ms", self.wait_open_ms),
+            ("wait_number_ms", self.wait_number_ms),
+            ("wait_name_ms", self.wait_name_ms),
+            ("wait_nothing_ms", self.wait_nothing_ms),
+            ("wait_incomplete_ms", self.wait_incomplete_ms),
+            ("flush_ms", self.flush_ms),
+            ("final_grace_ms", self.final_grace_ms),
+            ("eager_ms", self.eager_ms),
+            ("answer_by_ms", self.answer_by_ms),
+            ("after_filler_ms", self.after_filler_ms),
+            ("duck_ms", self.duck_ms),
+            ("barge_in_ms", self.barge_in_ms),
+            ("surely_ms", self.surely_ms),
+            ("resume_ms", self.resume_ms),
+            ("noise_ms", self.noise_ms),
+            ("max_caller_turn_ms", self.max_caller_turn_ms),
+            ("no_input_ms", self.no_input_ms),
+            ("key_gap_ms", self.key_gap_ms),
+            ("digits_gap_ms", self.digits_gap_ms),
+            ("first_sentence_ms", self.first_sentence_ms),
+            ("answer_ms", self.answer_ms),
+            ("line_start_ms", self.line_start_ms),
+            ("line_overrun_ms", self.line_overrun_ms),
+            ("transfer_ms", self.transfer_ms),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_conversation_can_be_held_with_is_refused_by_its_key() {
+        assert_eq!(TurnConfig::default().check(), Ok(()));
+        let of = |text: &str| toml::from_str::<TurnConfig>(text).unwrap().check().map_err(|error| error.to_string());
+        for (text, says) in [
+            ("eagerness = -2.0", "eagerness = -2 is not between 0.01 and 10"),
+            ("eagerness = nan", "eagerness = NaN is not between"),
+            ("min_confidence = 1.5", "min_confidence = 1.5 is not between 0 and 1"),
+            ("shortest_wait_ms = 3000", "shortest_wait_ms = 3000 is more than longest_wait_ms = 1800"),
+            ("max_sentences = 0", "max_sentences = 0"),
+            ("no_input_ms = 600001", "no_input_ms = 600001"),
+            ("line_start_ms = 0", "line_start_ms = 0"),
+            ("duck_ms = 300", "duck_ms = 300 is more than barge_in_ms = 260"),
+            ("answer_ms = 3000", "first_sentence_ms = 4000 is more than answer_ms = 3000"),
+        ] {
+            let error = of(text).expect_err(text);
+            assert!(error.contains(says), "{text}: {error}");
+        }
+        assert_eq!(of("shortest_wait_ms = 300\nlongest_wait_ms = 300\neagerness = 2.0"), Ok(()));
+    }
+}

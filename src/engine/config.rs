@@ -74,6 +74,20 @@ pub struct ScriptedConfig {
     pub llm: llm::ScriptedConfig,
 }
 
+impl Config {
+    /// The last model of `llm` that thinks has nobody behind it who could answer in its place: giving it up early gains nothing
+    /// but the flow's ready answer, and for that the agent has deadlines of its own. It is given at least `patience_ms` for its
+    /// first words, which is the agent's time for the first sentence. The models before it keep their own, shorter time.
+    pub fn wait_for_the_last_model(&mut self, patience_ms: u64) {
+        let first_words_ms = match self.llm.iter().rev().find(|name| *name != "template").map(String::as_str) {
+            Some("openai") => &mut self.openai.first_token_timeout_ms,
+            Some("realtime") => &mut self.realtime.first_token_timeout_ms,
+            _ => return,
+        };
+        *first_words_ms = patience_ms.max(*first_words_ms);
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let one = |name: &str| vec![name.to_owned()];
@@ -109,6 +123,26 @@ impl Default for Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_agent_decides_how_long_the_last_model_may_think() {
+        for (chain, openai, realtime) in [
+            ("'openai'", 4_000, 1_000),
+            ("'openai', 'template'", 4_000, 1_000),
+            ("'openai', 'realtime', 'template'", 1_000, 4_000),
+            ("'realtime', 'openai'", 4_000, 1_000),
+            ("'openai', 'recorded'", 1_000, 1_000),
+            ("'template'", 1_000, 1_000),
+        ] {
+            let mut config: Config = toml::from_str(&format!("llm = [{chain}]")).unwrap();
+            config.wait_for_the_last_model(4_000);
+            let times = (config.openai.first_token_timeout_ms, config.realtime.first_token_timeout_ms);
+            assert_eq!(times, (openai, realtime), "{chain}");
+        }
+        let mut patient: Config = toml::from_str("llm = ['openai']\n[openai]\nfirst_token_timeout_ms = 9000").unwrap();
+        patient.wait_for_the_last_model(4_000);
+        assert_eq!(patient.openai.first_token_timeout_ms, 9_000, "longer is as it was asked for");
+    }
 
     #[test]
     fn chains_and_settings_are_read_and_typing_errors_refused() {

@@ -99,8 +99,9 @@ impl Settings {
             layers::merge(&mut merged, layers::parse(&path.display().to_string(), &text)?);
         }
         layers::overlay(&mut merged, environment)?;
-        let settings = layers::read(&merged).map_err(|what| SettingsError::Together { what })?;
+        let mut settings: Self = layers::read(&merged).map_err(|what| SettingsError::Together { what })?;
         settings.check()?;
+        settings.engine.wait_for_the_last_model(settings.turn.first_sentence_ms);
         Ok(settings)
     }
 
@@ -111,6 +112,7 @@ impl Settings {
         };
         self.sip.check().map_err(|e| refuse("sip")(&e))?;
         self.media.check().map_err(|e| refuse("media")(&e))?;
+        self.turn.check().map_err(|e| refuse("turn")(&e))?;
         self.http.validate().map_err(|e| refuse("http")(&e))?;
         self.telesales.check().map_err(|e| refuse("telesales")(&e))?;
         Ok(())
