@@ -15,7 +15,7 @@ use crate::audio::{MediaTime, UtteranceId};
 use crate::record::Stage;
 use crate::speech::{ChatRequest, Reply};
 
-/// Most pieces of an answer that are kept before it is known whether it is needed; the rest is not waited for.
+/// Most pieces of an answer that are kept before it is known whether it is needed; of the rest its end alone is.
 const MAX_REPLIES: usize = 512;
 
 /// A question to the language model that was asked ahead.
@@ -47,6 +47,8 @@ pub(super) struct Ahead {
     text: String,
     lines: Vec<Prepared>,
     asked: Option<AskedAhead>,
+    /// Something of it was said or asked as it was prepared.
+    used: bool,
 }
 
 impl Ahead {
@@ -134,7 +136,7 @@ impl Agent {
             line: next,
             begun: false,
         });
-        let ahead = Ahead { text, lines, asked };
+        let ahead = Ahead { text, lines, asked, used: false };
         if !ahead.is_empty() {
             self.tally.begun += 1;
             self.note(at, Stage::Speculated);
@@ -174,13 +176,12 @@ impl Agent {
 
     /// The turn ends: runs `end` with what was done ahead at hand, and throws away what was not used of it.
     pub(super) fn with_ahead(&mut self, at: MediaTime, end: impl FnOnce(&mut Self)) {
-        let before = self.ahead.as_ref().map(|ahead| (ahead.is_empty(), ahead.lines.len(), ahead.asked.is_some()));
+        let before = self.ahead.as_ref().map(Ahead::is_empty);
         end(self);
-        let Some((empty, lines, asked)) = before else { return };
+        let Some(empty) = before else { return };
         let Some(left) = self.ahead.take() else { return };
         if !empty {
-            let used = left.lines.len() < lines || asked && left.asked.is_none();
-            if used {
+            if left.used {
                 self.tally.kept += 1;
                 self.note(at, Stage::SpeculationKept);
             } else {
@@ -201,6 +202,7 @@ impl Agent {
             self.out.push_back(Action::Discard { utterance });
             return false;
         }
+        ahead.used = true;
         if let Some(total_samples) = line.ready {
             self.lines.ready(at, utterance, total_samples);
         }
@@ -214,6 +216,7 @@ impl Agent {
         if asked.ask != ask || asked.request != *request {
             return None;
         }
+        ahead.used = true;
         ahead.asked.take().map(|asked| asked.replies)
     }
 
@@ -221,7 +224,9 @@ impl Agent {
     pub(super) fn reply_ahead(&mut self, ask: u32, reply: &Reply) -> bool {
         let Some(ahead) = &mut self.ahead else { return false };
         let Some(asked) = ahead.asked.as_mut().filter(|asked| asked.ask == ask) else { return false };
-        if asked.replies.len() < MAX_REPLIES {
+        // Whoever takes the answer over must know that it is over.
+        let ends = |reply: &Reply| matches!(reply, Reply::Done | Reply::Failed(_));
+        if asked.replies.len() < MAX_REPLIES || ends(reply) && !asked.replies.last().is_some_and(ends) {
             asked.replies.push(reply.clone());
         }
         if asked.begun {

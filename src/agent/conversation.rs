@@ -139,6 +139,7 @@ impl Agent {
                 }
             }
             Input::LineFailed { utterance } if self.failed_ahead(utterance) => {}
+            Input::LineFailed { utterance } if self.filler_failed(at, utterance) => {}
             Input::LineFailed { utterance } => {
                 let ended = self.lines.failed(at, utterance);
                 self.line_failed(at, ended);

@@ -1,16 +1,19 @@
 //! The latency governor: every answer has a time by which something must be heard. When the stage that it waits for will miss
 //! it, the cheaper path is taken: a filler that is true in any context, at most once in four turns; otherwise the answer that
-//! the flow has ready instead of the language model's.
+//! the flow has ready instead of the language model's. A line that is being synthesised has no other in its place: it is given
+//! a moment more, and then a filler is said however short a time ago the last one was.
 
 use super::Action;
 use super::conversation::Agent;
 use super::phase::Phase;
 use super::turn::NewLine;
-use crate::audio::MediaTime;
+use crate::audio::{MediaTime, UtteranceId};
 use crate::record::Stage;
 
 /// A filler again after so many answers.
 const FILLER_EVERY: u32 = 4;
+/// How much longer a line that is being synthesised is waited for where no filler is due.
+const STRETCH_MS: u64 = 250;
 
 /// An answer of which nothing was heard yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Promise {
     by: MediaTime,
     /// The same where a line is being synthesised: that deserves a little time of its own after a long wait.
     spoken_by: MediaTime,
+    /// A line was given the moment that it has where no filler was due.
+    stretched: bool,
 }
 
 impl Agent {
@@ -26,7 +31,8 @@ impl Agent {
     pub(super) fn promise(&mut self, at: MediaTime, ended: MediaTime) {
         self.answers = self.answers.saturating_add(1);
         let by = ended.plus_ms(self.config.answer_by_ms);
-        self.promise = Some(Promise { by: by.max(at.plus_ms(60)), spoken_by: by.max(at.plus_ms(250)) });
+        self.promise =
+            Some(Promise { by: by.max(at.plus_ms(60)), spoken_by: by.max(at.plus_ms(250)), stretched: false });
     }
 
     /// Something was heard, or nothing will be.
@@ -49,16 +55,19 @@ impl Agent {
         if self.governor_deadline().is_none_or(|by| by > at) {
             return false;
         }
-        self.promise = None;
-        let filler = self
-            .last_filler
-            .is_none_or(|last| self.answers.saturating_sub(last) >= FILLER_EVERY)
-            .then(|| self.dialogue.filler())
-            .flatten();
-        if let Some(text) = filler {
-            self.last_filler = Some(self.answers);
-            self.fill(at, text);
-        } else if !self.lines.any() {
+        let Some(promise) = self.promise.take() else { return false };
+        let waits_for_a_line = self.lines.any();
+        let due = self.last_filler.is_none_or(|last| self.answers.saturating_sub(last) >= FILLER_EVERY);
+        if due || promise.stretched {
+            if let Some(text) = self.dialogue.filler() {
+                self.last_filler = Some(self.answers);
+                self.fill(at, text);
+                return true;
+            }
+        } else if waits_for_a_line {
+            self.promise = Some(Promise { spoken_by: at.plus_ms(STRETCH_MS), stretched: true, ..promise });
+        }
+        if !waits_for_a_line {
             self.question_over(at, true);
         }
         true
@@ -73,6 +82,31 @@ impl Agent {
         self.out.push_back(Action::SayFirst { utterance, text });
         // Its own time starts again when the filler has been heard.
         self.filled = Some(utterance);
+    }
+
+    /// The filler cannot be said: what is ready is said instead, at once. Returns whether that line was the filler.
+    pub(super) fn filler_failed(&mut self, at: MediaTime, utterance: UtteranceId) -> bool {
+        if self.filled != Some(utterance) {
+            return false;
+        }
+        self.filled = None;
+        // The line behind it answers the turn now, or the one that is to come.
+        if let Some(latency) = self.lines.hand_over(utterance) {
+            self.latency = Some(latency);
+        }
+        let ended = self.lines.failed(at, utterance);
+        let heard = ended.record.is_some();
+        if let Some(record) = ended.record {
+            self.record(record);
+        }
+        let waits = matches!(&self.phase, Phase::Talking(talking)
+            if talking.question.as_ref().is_some_and(|question| question.said == 0));
+        if heard {
+            self.filler_over(at);
+        } else if waits && !self.lines.any() {
+            self.question_over(at, true);
+        }
+        true
     }
 
     /// The filler was heard: the answer has a time again.

@@ -94,8 +94,10 @@ impl Agent {
             Voice::Speaking { .. } => Some(self.hearing.began()?.plus_ms(self.config.max_caller_turn_ms)),
             Voice::Paused { last, flushed } => {
                 let decide = decide_at(&self.config, last, self.wait_ms(), self.hearing.final_covers());
-                // A caller who may be going on is given the time to be heard.
-                let decide = self.hearing.last_stir().map_or(decide, |stir| decide.max(stir.plus_ms(STIR_MS)));
+                // A caller who may be going on is given the time to be heard; a noise that goes on and on is not.
+                let cap = last.plus_ms(self.config.longest_wait_ms);
+                let heard_by = |stir: MediaTime| decide.max(stir.plus_ms(STIR_MS).min(cap));
+                let decide = self.hearing.last_stir().map_or(decide, heard_by);
                 Some(if flushed { decide } else { decide.min(last.plus_ms(self.config.flush_ms)) })
             }
         }

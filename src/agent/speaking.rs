@@ -138,7 +138,10 @@ impl Agent {
             latency.first_token.get_or_insert(at);
         }
         let latency = self.latency.take();
-        let Some(utterance) = self.lines.say(at, line, self.dialogue.state_name(), latency) else { return };
+        // A disclosure is its own state's, though the conversation has gone on from there.
+        let state = line.discloses.and_then(|state| self.dialogue.flow().state_named(state));
+        let state = state.unwrap_or_else(|| self.dialogue.state_name());
+        let Some(utterance) = self.lines.say(at, line, state, latency) else { return };
         if let Phase::Talking(talking) = &mut self.phase
             && let Some(decided) = &mut talking.decided
         {
@@ -286,7 +289,9 @@ impl Agent {
 
     /// The next line should have begun long ago.
     pub(super) fn line_never_began(&mut self, at: MediaTime) {
-        let pending = self.lines.pending();
+        // A filler is not said again: it is late enough for the answer.
+        let filler = self.filled.take();
+        let pending = self.lines.pending_but(filler);
         self.lines.stop(at, &self.config);
         self.out.push_back(Action::StopSpeaking);
         self.failed_lines += 1;
@@ -294,6 +299,9 @@ impl Agent {
         talking.quiet_since = at;
         if self.failed_lines >= 2 {
             return self.give_up(at, "lines were not played");
+        }
+        if filler.is_some() && pending.is_empty() && self.thinking() {
+            return self.question_over(at, true);
         }
         for line in pending {
             self.say(at, line);

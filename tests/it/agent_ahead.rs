@@ -5,7 +5,7 @@ use crate::agent_session::{Session, ms, times};
 use crate::agent_turns::FLOW;
 use tipring::agent::{Action, AgentEvent, Input, TurnConfig};
 use tipring::record::Stage;
-use tipring::speech::{Cue, OverlapCue, Reply, SpeechEdge};
+use tipring::speech::{Cue, Hypothesis, HypothesisKind, OverlapCue, Reply, SpeechEdge};
 
 fn eager() -> TurnConfig {
     TurnConfig { work_ahead: true, eager_ms: 150, flush_ms: 100, ..times() }
@@ -134,6 +134,96 @@ fn a_filler_comes_once_in_four_turns_and_otherwise_the_ready_answer() {
             assert_eq!(first.1, "It is on Saturday.", "the flow's own answer");
         }
     }
+}
+
+/// What was said after the caller's turn that ended at `ended`, with the silence before it, until something was heard.
+fn answer(session: &Session, ended: u64) -> (u64, String) {
+    let said = session.said();
+    let heard: Vec<u64> = session.played.iter().map(|(_, from, _)| from.ms()).filter(|from| *from >= ended).collect();
+    let first = said.iter().find(|(at, _)| *at >= ended).expect("an answer");
+    (heard.first().expect("something to be heard") - ended, first.1.to_owned())
+}
+
+#[test]
+fn a_line_that_is_not_ready_is_bridged_though_the_filler_was_just_said() {
+    let config = TurnConfig { answer_by_ms: 700, work_ahead: false, ..eager() };
+    let mut session = Session::with(FLOW, config);
+    session.faults.slow = Some(("This is the test", 3_000));
+    for n in 0..3 {
+        session.caller(3_000 + n * 12_000, 600, "who is this");
+    }
+    session.run(40_000);
+    for n in 0..3 {
+        let ended = 3_600 + n * 12_000;
+        let (silence, _) = answer(&session, ended);
+        assert!(silence <= 1_050, "turn {n} was silent for {silence} ms: {:?}", session.said());
+    }
+    assert_eq!(session.lines().iter().filter(|line| **line == "This is the test.").count(), 3, "and then it is said");
+    let fillers = session.times(|action| matches!(action, Action::SayFirst { .. }));
+    assert_eq!(fillers.len(), 3);
+    assert!(fillers[1] - 15_600 > fillers[0] - 3_600, "so soon again it comes only when it must: {fillers:?}");
+}
+
+#[test]
+fn a_filler_that_cannot_be_said_gives_way_to_the_ready_answer_at_once() {
+    let mut session = slow();
+    session.faults.unspeakable = Some("One moment");
+    session.caller(3_000, 600, "which day").run(12_000);
+    let said = session.said();
+    let at = said.iter().find(|(_, text)| *text == "It is on Saturday.").expect("the ready answer").0;
+    assert!(at <= 3_600 + 750, "{said:?}");
+    assert_eq!(session.times(|action| matches!(action, Action::CancelAsk { .. })).len(), 1);
+    let answered = session.turns().into_iter().find(|turn| turn.text == "It is on Saturday.").expect("its record");
+    assert!(answered.latency.is_some_and(|latency| latency.first_packet.is_some()), "it is what answers the turn");
+}
+
+#[test]
+fn what_was_prepared_in_other_words_was_not_used() {
+    let mut session = Session::with(FLOW, eager());
+    session.caller(3_000, 500, "who is this").run(3_690);
+    assert_eq!(prepared(&session)[0].1, "This is the test.");
+    // The words turn out to be others just before the turn ends.
+    let heard = |text: &str, covers| Hypothesis {
+        kind: HypothesisKind::Final,
+        text: text.to_owned(),
+        confidence: 0.9,
+        covers: ms(covers),
+        degraded: false,
+    };
+    let at = session.now.ms() + 1;
+    session.agent.handle(ms(at), Input::Heard(heard("yes please", at)));
+    session.agent.handle(ms(at + 1_000), Input::Deadline);
+    let tally = session.agent.ahead_tally();
+    assert_eq!(tally.kept, 0, "{tally:?}");
+    assert_eq!(tally.dropped, tally.begun, "{tally:?}");
+}
+
+#[test]
+fn the_end_of_a_long_answer_is_not_lost() {
+    let mut session = Session::with(MODEL, eager());
+    session.model.replies = (0..600).map(|n| (100 + n / 40, Reply::Delta("and ".into()))).collect();
+    session.model.replies.push((120, Reply::Done));
+    session.caller(3_000, 600, "which day").run(9_000);
+    let spoken: Vec<&str> = session.lines().into_iter().filter(|line| line.starts_with("and and")).collect();
+    assert!(!spoken.is_empty(), "{:?}", session.lines());
+    let asked_again = session.time_of("What would you like to know?");
+    assert!(asked_again < 3_000);
+    let again =
+        session.said().iter().filter(|(_, text)| *text == "What would you like to know?").nth(1).map(|(at, _)| *at);
+    assert!(again.is_some_and(|at| at < 3_600 + 800), "the answer is over, and the flow goes on: {:?}", session.said());
+}
+
+#[test]
+fn a_noise_without_end_holds_no_turn_open() {
+    let config = TurnConfig { longest_wait_ms: 1_200, ..eager() };
+    let mut session = Session::with(FLOW, config);
+    session.caller(3_000, 400, "yes");
+    for at in (3_450..9_000).step_by(50) {
+        session.at(at, Input::Cue(Cue::Stir(ms(at))));
+    }
+    session.run(9_000);
+    let at = session.time_of("Great.");
+    assert!((3_400 + 280..=3_400 + 1_200).contains(&at), "{at}");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Model {
 pub struct Faults {
     /// Lines that contain this cannot be spoken.
     pub unspeakable: Option<&'static str>,
+    /// Lines that contain this take so many milliseconds to be synthesised.
+    pub slow: Option<(&'static str, u64)>,
     /// Nothing is ever played.
     pub no_playout: bool,
     /// The recogniser never gives a final hypothesis.
@@ -283,6 +285,11 @@ impl Session {
                     }
                 }
                 Action::SayFirst { utterance, text } => {
+                    if self.faults.unspeakable.is_some_and(|part| text.contains(part)) {
+                        self.schedule(self.now.plus_ms(TTS_MS), Input::LineFailed { utterance: *utterance });
+                        self.actions.push((self.now, action));
+                        continue;
+                    }
                     self.queue.push_front((*utterance, samples(text)));
                     let ready = Input::LineReady { utterance: *utterance, total_samples: Some(samples(text)) };
                     self.schedule(self.now, ready);
@@ -322,7 +329,8 @@ impl Session {
     }
 
     fn say(&mut self, utterance: UtteranceId, text: &str) {
-        let at = self.now.plus_ms(TTS_MS);
+        let slow = self.faults.slow.filter(|(part, _)| text.contains(part));
+        let at = self.now.plus_ms(slow.map_or(TTS_MS, |(_, ms)| ms));
         if self.faults.unspeakable.is_some_and(|part| text.contains(part)) {
             return self.schedule(at, Input::LineFailed { utterance });
         }

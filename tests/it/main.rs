@@ -25,6 +25,7 @@ mod phone_call;
 mod phone_demo;
 mod phone_rtp;
 mod prosody_golden;
+mod ready_lines;
 mod remote_asr;
 mod remote_calls;
 mod remote_deepgram;

@@ -296,6 +296,19 @@ impl Flow {
         self.facts.folder.as_ref().map(|(folder, line)| (folder.as_str(), *line))
     }
 
+    /// The name of a state, by number.
+    pub(crate) fn state_named(&self, number: usize) -> Option<&str> {
+        self.states.get(number).map(|state| state.name.as_str())
+    }
+
+    /// The names in a text of a fact that are no variables of this flow: nothing would be said in their places.
+    pub fn unfilled(&self, text: &str) -> Vec<String> {
+        let known = |name: &str| self.variables.iter().any(|variable| variable.name == name);
+        // A brace that is none of ours is said as it stands.
+        let Ok(template) = Template::parse(text) else { return Vec::new() };
+        template.names().filter(|name| !known(name)).map(str::to_owned).collect()
+    }
+
     /// The product that its facts must be about, where it names one.
     pub fn product(&self) -> Option<&str> {
         self.facts.product.as_deref()

@@ -176,6 +176,19 @@ impl Lines {
         self.active.front_mut().and_then(|line| line.latency.take())
     }
 
+    /// A line will not be heard: the one behind it answers the turn that it answered. Returns that turn's times where there is none.
+    pub fn hand_over(&mut self, utterance: UtteranceId) -> Option<TurnLatency> {
+        let at = self.active.iter().position(|line| line.utterance == utterance)?;
+        let latency = self.active.get_mut(at)?.latency.take()?;
+        match self.active.get_mut(at + 1) {
+            Some(next) => {
+                next.latency.get_or_insert(latency);
+                None
+            }
+            None => Some(latency),
+        }
+    }
+
     /// The share of the line that plays which was heard by `at`; none where nothing plays.
     pub fn share_heard(&self, at: MediaTime) -> Option<f32> {
         let line = self.active.front()?;
@@ -191,6 +204,12 @@ impl Lines {
     /// All lines on their way, the one that plays first.
     pub fn pending(&self) -> Vec<NewLine> {
         self.active.iter().map(|line| line.what.clone()).collect()
+    }
+
+    /// All lines on their way but this one.
+    pub fn pending_but(&self, one: Option<UtteranceId>) -> Vec<NewLine> {
+        let others = self.active.iter().filter(|line| Some(line.utterance) != one);
+        others.map(|line| line.what.clone()).collect()
     }
 
     /// The line that plays, or is the next to play, may not be interrupted.

@@ -369,6 +369,13 @@ fn default_fillers(language: &Language) -> &'static [&'static str] {
             "That is a good question, give me a second to find that out.",
         ],
         Some("zh") => &["好的，请您稍等一下，我马上帮您看一看。", "这个问题我帮您确认一下，请稍等。"],
+        Some("de") => {
+            &["Einen Moment bitte, ich schaue das gerade für Sie nach.", "Gute Frage, das habe ich gleich für Sie."]
+        }
+        Some("fr") => {
+            &["Un instant s'il vous plaît, je regarde cela pour vous.", "Bonne question, je vérifie tout de suite."]
+        }
+        Some("es") => &["Un momento por favor, ahora mismo lo miro.", "Buena pregunta, déjeme comprobarlo un segundo."],
         _ => &[],
     }
 }
