@@ -11,12 +11,13 @@ use crate::record::ToolRecord;
 /// Most calls of tools that are read in a conversation.
 const MAX_CALLS: u32 = 24;
 
-/// What may be said in answer to a task: figures and claims of the facts, the offers and the flow's author. Not those of lines that
-/// were said before: a name from outside may stand in them.
+/// What may be said in answer to a task: figures and claims of the facts that it is to be answered from, of the offers, and of the task
+/// and its ready lines as their author wrote them. Not those of lines that were said before: a name from outside may stand in them.
+/// Nor the flow's other values: what counts minutes there could be said to be a price.
 pub(super) fn filter(dialogue: &Dialogue, task: &Task, offers: &[String]) -> Filter {
     let words = dialogue.task_words();
     let facts = task.passages.iter().flat_map(|passage| [Some(passage.text.as_str()), passage.say.as_deref()]);
-    let own = dialogue.our_values().chain([words.as_str()]);
+    let own = words.iter().map(String::as_str);
     Filter::new(facts.flatten().chain(offers.iter().map(String::as_str)).chain(own), RULES)
 }
 

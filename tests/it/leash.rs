@@ -19,6 +19,8 @@ start = "ask"
 [variables]
 name = { default = "", header = "X-Name" }
 operator = "100"
+apply_minutes = "10"
+cashback_cap = "50"
 [fallback]
 say = "Sorry, goodbye."
 hang_up = true

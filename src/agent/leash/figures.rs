@@ -28,12 +28,9 @@ impl Figure {
         self.spelled && self.unit == Unit::Plain && self.value <= 30_000
     }
 
-    /// Saying this where `known` is known says nothing new.
+    /// Saying this where `known` is known says nothing new. Money is covered by money alone: ten minutes are no ten pounds.
     pub fn is_covered_by(self, known: Self) -> bool {
-        self.value == known.value
-            && (self.unit == known.unit
-                || self.unit == Unit::Plain
-                || known.unit == Unit::Plain && self.unit == Unit::Money)
+        self.value == known.value && (self.unit == known.unit || self.unit == Unit::Plain)
     }
 }
 

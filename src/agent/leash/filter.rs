@@ -16,6 +16,9 @@ const CLAIMS: [&[&str]; 6] = [
         "no fee",
         "no charge",
         "no cost",
+        "no annual fee",
+        "without a fee",
+        "without any fee",
         "costs nothing",
         "nothing to pay",
         "waive",
@@ -25,6 +28,9 @@ const CLAIMS: [&[&str]; 6] = [
         "免年费",
         "免息",
         "不收费",
+        "没有年费",
+        "零年费",
+        "不用年费",
         "不收取",
         "不要钱",
         "不花钱",
@@ -111,25 +117,98 @@ const CLAIMS: [&[&str]; 6] = [
     ],
 ];
 
-/// Words that turn a claim around, just before it.
-const DENIALS: [&str; 16] = [
+/// What turns a claim around when it stands right before it, with nothing but [`BETWEEN`] between them. Bare "not" and 不 deny only
+/// what follows at once: "do not worry, we …", 不用担心 deny no promise.
+const DENIALS: [&str; 46] = [
     "not",
     "cannot",
     "can't",
-    "never",
-    "won't",
+    "could not",
     "couldn't",
+    "do not",
     "don't",
+    "does not",
+    "doesn't",
+    "did not",
+    "didn't",
+    "will not",
+    "won't",
+    "would not",
+    "wouldn't",
+    "is not",
     "isn't",
-    "no ",
-    "不能",
-    "不可以",
+    "are not",
+    "aren't",
+    "never",
+    "no",
+    "without",
+    "unable to",
+    "not able to",
+    "nothing is",
+    "nobody can",
     "不",
+    "不能",
+    "不会",
+    "不可以",
+    "不可能",
+    "不是",
+    "不敢",
+    "不给",
+    "不做",
+    "不提供",
+    "不好",
     "没法",
     "无法",
     "没有",
+    "没办法",
+    "没",
     "并非",
+    "并不",
+    "并不是",
+    "不再",
 ];
+/// Denials that must touch the claim.
+const TOUCHING: [&str; 3] = ["not", "不", "没"];
+/// What may stand between a denial and what it denies: nothing that could begin another clause.
+const BETWEEN: [&str; 35] = [
+    "a",
+    "an",
+    "any",
+    "the",
+    "be",
+    "to",
+    "have",
+    "offer",
+    "give",
+    "make",
+    "really",
+    "entirely",
+    "completely",
+    "always",
+    "currently",
+    "such",
+    "也",
+    "给您",
+    "向您",
+    "跟您",
+    "对您",
+    "给",
+    "做",
+    "作",
+    "任何",
+    "提供",
+    "再",
+    "说",
+    "是",
+    "这样的",
+    "这个",
+    "百分之百",
+    "完全",
+    "现在",
+    "有",
+];
+/// Before a denial these make a question or an invitation of it: 要不给您打折, 何不, 岂不是.
+const UNDOES: [&str; 10] = ["要", "何", "岂", "得", "无", "莫", "why", "why do", "will you", "do you"];
 
 /// What a model says when it repeats its instructions.
 const INSTRUCTIONS: [&str; 12] = [
@@ -158,8 +237,8 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// For an answer from these sources: facts, approved offers, the task, the ready line. `rules` are the instructions that
-    /// must not be repeated.
+    /// For an answer from these sources: the facts that it is to be given from, approved offers, the task, the ready line. `rules` are
+    /// the instructions that must not be repeated.
     pub fn new<'a>(sources: impl IntoIterator<Item = &'a str>, rules: &str) -> Self {
         let known = sources.into_iter().map(small).collect::<Vec<_>>().join("\n");
         Self { figures: figures(&known).into_iter().collect(), secret: runs(rules).collect(), known }
@@ -187,8 +266,7 @@ impl Filter {
             return Some("figure");
         }
         let claimed = |group: &&[&str]| {
-            group.iter().any(|claim| claims(&small, claim))
-                && !group.iter().any(|claim| contains(&self.known, claim).is_some())
+            group.iter().any(|claim| claims(&small, claim)) && !group.iter().any(|claim| claims(&self.known, claim))
         };
         CLAIMS.iter().any(claimed).then_some("claim")
     }
@@ -199,25 +277,42 @@ fn small(text: &str) -> String {
     text.to_lowercase().replace(['’', 'ʼ'], "'").replace('-', " ")
 }
 
-/// Where a claim stands: English ones as words of their own.
-fn contains(text: &str, claim: &str) -> Option<usize> {
-    if !claim.is_ascii() {
-        return text.find(claim);
-    }
-    text.match_indices(claim).map(|(at, _)| at).find(|at| {
+/// Where a claim stands, each time: English ones as words of their own.
+fn places<'a>(text: &'a str, claim: &'a str) -> impl Iterator<Item = usize> + 'a {
+    text.match_indices(claim).map(|(at, _)| at).filter(move |at| {
         let before = text.get(..*at).and_then(|before| before.chars().next_back());
-        before.is_none_or(|c| !c.is_ascii_alphabetic())
+        !claim.is_ascii() || before.is_none_or(|c| !c.is_ascii_alphabetic())
     })
 }
 
-/// The text makes this claim, and does not deny it.
+/// The text makes this claim somewhere without denying it there.
 fn claims(text: &str, claim: &str) -> bool {
-    let Some(at) = contains(text, claim) else { return false };
-    let before: String =
-        text.get(..at).unwrap_or_default().chars().rev().take(14).collect::<Vec<_>>().into_iter().rev().collect();
-    // A denial counts within its clause only.
-    let clause = before.rsplit([',', '.', '，', '。', ';', '；', ':', '：']).next().unwrap_or_default();
-    !DENIALS.iter().any(|denial| clause.contains(denial))
+    places(text, claim).any(|at| !is_denied(text.get(..at).unwrap_or_default()))
+}
+
+/// What follows these words is denied by them: within the clause a denial stands right before it.
+fn is_denied(before: &str) -> bool {
+    let clause = before.rsplit([',', '.', '!', '?', '，', '。', '；', ';', '：', ':', '！', '？', '、', '\n']).next();
+    let mut rest = clause.unwrap_or_default().trim_end();
+    let mut touching = true;
+    loop {
+        let denial = DENIALS.iter().filter(|denial| touching || !TOUCHING.contains(denial));
+        let governs = |denial: &&str| {
+            ends_with(rest, denial).is_some_and(|before| UNDOES.iter().all(|word| ends_with(before, word).is_none()))
+        };
+        if denial.clone().any(|denial| governs(denial)) {
+            return true;
+        }
+        let Some(shorter) = BETWEEN.iter().find_map(|word| ends_with(rest, word)) else { return false };
+        (rest, touching) = (shorter, false);
+    }
+}
+
+/// What stands before this word at the end of the text; English words are whole ones.
+fn ends_with<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let before = text.strip_suffix(word)?;
+    let whole = !word.is_ascii() || before.chars().next_back().is_none_or(|c| !c.is_ascii_alphabetic());
+    whole.then(|| before.trim_end())
 }
 
 /// Runs of neighbouring words, Chinese characters by twos for one word.
@@ -273,6 +368,11 @@ mod tests {
             "分期的费率是百分之三点六。",
             "I cannot promise that.",
             "我不能保证一定通过。",
+            "We do not give any guarantee.",
+            "There is no guarantee, I am afraid.",
+            "It isn't a special price.",
+            "这个不是优惠，也没法保证。",
+            "我们不提供任何折扣。",
             "No, I do not know that, but a colleague will call you.",
         ] {
             assert_eq!(filter.refuses(sentence), None, "{sentence}");
@@ -290,6 +390,13 @@ mod tests {
             ("给您打八折。", "figure"),
             ("利率百分之二。", "figure"),
             ("We guarantee that you are approved.", "claim"),
+            ("Do not worry we guarantee that you get it approved.", "claim"),
+            ("You need not wait, it's guaranteed.", "claim"),
+            ("I cannot guarantee it, but it is guaranteed.", "claim"),
+            ("您不用担心保证能批下来。", "claim"),
+            ("要不给您打个折扣。", "claim"),
+            ("这个不难，保证您满意。", "claim"),
+            ("岂不是零风险。", "claim"),
             ("You will get a discount.", "claim"),
             ("It is only today.", "claim"),
             ("这个保证能批下来。", "claim"),
@@ -303,5 +410,12 @@ mod tests {
         }
         assert_eq!(filter.refuses(&"word ".repeat(200)), Some("length"));
         assert_eq!(Filter::new(["The fee is 30 pounds."], "").refuses("It is free."), Some("claim"));
+        let denied = Filter::new(["We cannot guarantee approval.", "我们不能保证通过。"], "");
+        for sentence in ["We guarantee approval.", "保证通过。"] {
+            assert_eq!(denied.refuses(sentence), Some("claim"), "what the facts deny is not known: {sentence}");
+        }
+        let minutes = Filter::new(["It takes 10 minutes.", "10"], "");
+        assert_eq!(minutes.refuses("It takes ten minutes."), None);
+        assert_eq!(minutes.refuses("The annual fee is only ten dollars."), Some("figure"));
     }
 }

@@ -32,21 +32,18 @@ impl Dialogue {
         !self.slots.contains_key(name) && default.is_some_and(|default| self.variables.get(name) == Some(default))
     }
 
-    /// The author's values: sources of what may be said.
-    pub fn our_values(&self) -> impl Iterator<Item = &str> {
-        self.variables.iter().filter(|(name, _)| self.is_ours(name)).map(|(_, value)| value.as_str())
-    }
-
     /// The values that are data to the language model: they come from outside, or the caller said them.
     pub fn data(&self) -> BTreeMap<String, String> {
         let all = self.variables.iter().chain(&self.slots);
         all.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// The current task in the author's words and with the author's values, without what comes from outside.
-    pub fn task_words(&self) -> String {
+    /// The current task and its ready lines in the author's words and with the author's values, without what comes from outside.
+    pub fn task_words(&self) -> Vec<String> {
         let ours = |name: &str| self.known(name).filter(|_| self.is_ours(name));
-        self.at().and_then(|state| state.ask.as_ref()).map_or_else(String::new, |ask| ask.task.quote(|_| true, ours))
+        let ask = self.at().and_then(|state| state.ask.as_ref());
+        let all = ask.into_iter().flat_map(|ask| std::iter::once(&ask.task).chain(ask.template.templates()));
+        all.map(|template| template.quote(|_| true, ours)).collect()
     }
 
     /// The approved offers that the language model may make now, with their conditions.
