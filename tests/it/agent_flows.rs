@@ -241,3 +241,17 @@ fn the_shipped_flow_ends_for_whoever_says_nothing() {
     assert_eq!(session.agent.disposition(), Some("no_answer"));
     assert!(session.now.ms() < 60_000);
 }
+
+#[test]
+fn a_key_does_not_do_what_its_condition_forbids() {
+    let flow = GOOD.replace("[fallback]", "[variables]\nvip = \"\"\n[fallback]").replace(
+        "dtmf = \"1\"\nhang_up = true",
+        "dtmf = \"1\"\nwhen = \"vip == 'yes'\"\nhang_up = true\n[[state.ask.on]]\nphrases = [\"no\"]\ndtmf = \"2\"\nhang_up = true",
+    );
+    for (vip, ends) in [("", false), ("yes", true)] {
+        let flow = flow.replace("vip = \"\"", &format!("vip = \"{vip}\""));
+        let mut session = Session::with(&flow, times());
+        session.keys(2_000, "1").run(5_000);
+        assert_eq!(session.end() == Some(&EndReason::Completed), ends, "vip = '{vip}': {:?}", session.transcript());
+    }
+}

@@ -317,6 +317,9 @@ fn the_record_of_a_turn_says_what_it_was() {
         .collect();
     let rebuttal = turns.iter().find(|turn| turn.notes.rebuttal.is_some()).expect("a rebuttal");
     assert_eq!((rebuttal.speaker, rebuttal.notes.objection.as_deref()), (Speaker::Agent, Some("busy_now")));
+    let disclosed = turns.first().expect("the disclosure");
+    assert!(disclosed.text.contains("record"), "{}", disclosed.text);
+    assert_eq!(disclosed.state, "hello", "the line is its own state's: {turns:?}");
     let opening = turns.iter().find(|turn| turn.notes.wording.is_some()).expect("an opening");
     assert!(opening.notes.wording.as_deref().is_some_and(|wording| wording.starts_with("opening.opening/")));
 }
@@ -327,6 +330,13 @@ fn the_check_names_what_a_sales_flow_lacks() {
     let cases: &[(String, &str)] = &[
         (FLOW.replace("include = [\"parts/objections.toml\"]", ""), "no answer to: not_interested"),
         (FLOW.replace("\"ai\", ", ""), "can be reached before this was disclosed: ai"),
+        (
+            FLOW.replace(
+                "[interrupt.minor]\nphrases = [\"i am ten years old\"]\nhang_up = true\n",
+                "[interrupt.minor]\nphrases = [\"i am ten years old\"]\ngoto = \"pitch\"\n",
+            ),
+            "can be reached before this was disclosed",
+        ),
         (
             FLOW.replace("[interrupt.minor]\nphrases = [\"i am ten years old\"]\nhang_up = true\n", ""),
             "does not listen to: minor",
@@ -497,4 +507,24 @@ fn a_call_with_sound_ends_by_itself() {
     let mut session = Session::with_agent(Agent::with_plan(flow(), AgentPlan::default(), times()));
     session.run(600_000);
     assert!(session.agent.has_ended());
+}
+
+#[test]
+fn what_an_included_file_fills_is_no_variable_of_the_flow() {
+    let part =
+        "[slots]\nday = ['monday', 'friday']\n[[global]]\nphrases = ['make it <day>']\nsay = 'Fine.'\nstay = true\n";
+    let check = |variable: &str| {
+        let main = format!(
+            "start = 'ask'\ninclude = ['part.toml']\n[variables]\n{variable} = 'the sixth'\n[fallback]\nsay = 'Sorry.'\nhang_up = true\n\
+             [state.ask]\nsay = 'Will you come on {{{variable}}}?'\n[[state.ask.on]]\nphrases = ['yes']\nhang_up = true\n"
+        );
+        let flow = Flow::parse_with(&main, "main.toml", &|_: &Path| Ok(part.to_owned())).unwrap();
+        flow.check().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let findings = check("day");
+    assert!(
+        findings.iter().any(|what| what.contains("part.toml:") && what.contains("this fills 'day'")),
+        "{findings:?}"
+    );
+    assert_eq!(check("date"), Vec::<String>::new());
 }

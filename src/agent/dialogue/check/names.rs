@@ -136,10 +136,47 @@ pub(super) fn check(flow: &Flow, findings: &mut Findings<'_>) {
         );
         findings.error(line, what);
     }
+    shadows(flow, findings);
     for variable in &flow.variables {
         let expected = used.contains(variable.name.as_str()) || variable.name == "audience";
         if !expected && (findings.own)(variable.line) && !flow.states.iter().any(|state| state.ask.is_some()) {
             findings.warning(variable.line, format!("no line uses the variable '{}'", variable.name));
+        }
+    }
+}
+
+/// What an included file fills must not be what this file has declared: its author could not know, and the caller's words would stand
+/// in every line that has the variable.
+fn shadows(flow: &Flow, findings: &mut Findings<'_>) {
+    let own = findings.own;
+    let rules = flow.globals.iter().chain(flow.states.iter().flat_map(|state| &state.rules));
+    let by_rules = rules.flat_map(|rule| {
+        let slots = rule
+            .patterns
+            .iter()
+            .flat_map(|pattern| pattern.slots())
+            .chain(rule.slot.iter().map(|(slot, _)| slot.as_str()));
+        slots.map(|slot| (rule.step.line, slot))
+    });
+    let by_needs = flow.selling.needs.iter().flat_map(|need| {
+        let patterns = need.heard.iter().chain(&need.answers).flat_map(|(pattern, _)| pattern.slots());
+        patterns.chain([need.slot.as_str()]).map(|slot| (need.line, slot))
+    });
+    let by_states = flow.states.iter().filter_map(|state| Some((state.line, state.collect.as_ref()?.slot.as_str())));
+    let included: BTreeMap<&str, usize> = by_rules
+        .chain(by_needs)
+        .chain(by_states)
+        .filter(|(line, _)| !own(*line))
+        .map(|(line, slot)| (slot, line))
+        .collect();
+    for variable in flow.variables.iter().filter(|variable| own(variable.line)) {
+        if let Some(line) = included.get(variable.name.as_str()) {
+            let what = format!(
+                "this fills '{name}', which is a variable of the flow: what the caller says would stand in every line with {{{name}}}; rename \
+                 the slot or the variable",
+                name = variable.name
+            );
+            findings.warning(*line, what);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a flow that sells must have.
 
 use super::names::all_steps;
-use super::{Findings, targets};
+use super::{Findings, target, targets};
 use crate::agent::dialogue::flow::{Flow, State};
 use crate::agent::dialogue::selling::{DISCLOSURES, INTERRUPTS, Kind};
 use crate::agent::dialogue::spoken::Tongue;
@@ -156,7 +156,19 @@ fn disclosure_first(flow: &Flow, findings: &mut Findings<'_>) {
             continue;
         }
         open.extend(targets(state).map(|next| (next, known)));
+        // Where the caller may speak, what holds in every state may lead on, too. (Objections and offers come where something is sold.)
+        if state.next.is_none() {
+            open.extend(everywhere(flow).map(|next| (next, known)));
+        }
     }
+}
+
+/// Where the answers that hold in every state lead, and what is done everywhere about how the caller sounds.
+fn everywhere(flow: &Flow) -> impl Iterator<Item = usize> {
+    let emotion = flow.on_emotion.iter();
+    let skipped = emotion.clone().flat_map(|rule| rule.targets());
+    let steps = flow.globals.iter().map(|rule| &rule.step).chain(emotion.map(|rule| &rule.step));
+    steps.filter_map(target).chain(skipped)
 }
 
 fn objections(flow: &Flow, first: &State, findings: &mut Findings<'_>) {

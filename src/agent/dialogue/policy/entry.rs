@@ -27,8 +27,10 @@ impl Dialogue {
             }
         }
         self.extend_entry(key.encode_utf8(&mut [0; 4]));
-        let rules =
-            || state.iter().flat_map(|state| &state.rules).chain(&flow.globals).filter_map(|r| r.dtmf.as_deref());
+        let rules = || {
+            let all = state.iter().flat_map(|state| &state.rules).chain(&flow.globals);
+            all.filter(|rule| self.may(rule)).filter_map(|rule| rule.dtmf.as_deref())
+        };
         let more = |keys: &str| keys.len() > self.entry.len() && keys.starts_with(&self.entry);
         if rules().any(more) { Keys::Wait } else { Keys::Answer(Box::new(self.entry_over())) }
     }
@@ -49,7 +51,11 @@ impl Dialogue {
             self.close_down(&mut response);
             return self.done(response);
         }
-        let rule = state.rules.iter().chain(&flow.globals).find(|rule| rule.dtmf.as_deref() == Some(entry.as_str()));
+        let rule = state
+            .rules
+            .iter()
+            .chain(&flow.globals)
+            .find(|rule| rule.dtmf.as_deref() == Some(entry.as_str()) && self.may(rule));
         match rule {
             Some(rule) => {
                 let mut response = Response::default();
