@@ -17,6 +17,7 @@ use crate::record::{CallRecord, Direction};
 use crate::speech::{EmotionDetection, LanguageModel, Recognizer, Synthesizer, TurnDetection, VoiceDetection};
 use crate::ua::{Admission, IncomingCall, Permit, UserAgent};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
@@ -61,6 +62,8 @@ pub(super) struct Shared {
     pub stop: CancellationToken,
     pub admission: Admission,
     load: Mutex<Load>,
+    /// The door is said to be closed for that: in the log and the metrics.
+    busy: AtomicBool,
     active: Mutex<BTreeMap<CallId, Arc<Mutex<ActiveCall>>>>,
 }
 
@@ -131,6 +134,7 @@ impl Calls {
         let speech = SpeechPool::start(parts.config.speech_threads)?;
         Ok(Self(Arc::new(Shared {
             load: Mutex::new(Load::new(parts.config.busy_p95_ms)),
+            busy: AtomicBool::new(false),
             config: parts.config,
             turn: parts.turn,
             ua: parts.ua,
@@ -258,28 +262,33 @@ impl Shared {
             kind: LiveKind::Ended(record.clone()),
         });
         drop(permit);
-        self.weigh(None);
+        self.weigh(|_, _| {});
         record
     }
 
-    /// An answer came `added_ms` later than its turn and the language model asked for, or a call has ended: is there room for
-    /// more calls?
-    pub(super) fn weigh(&self, added_ms: Option<f64>) {
+    /// Something was learned of how late answers are, or a call has ended: is there room for more calls?
+    pub(super) fn weigh(&self, learned: impl FnOnce(&mut Load, Instant)) {
         let now = Instant::now();
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(added_ms) = added_ms {
-            load.answered(now, added_ms);
-        }
+        learned(&mut load, now);
         // Whoever is not there cannot be harmed.
-        let busy = self.admission.inside() > 0 && load.busy(now);
-        if busy != self.admission.is_busy() {
-            self.admission.set_busy(busy);
+        let until = if self.admission.inside() > 0 { load.busy_until(now) } else { None };
+        self.admission.set_busy(until);
+        let busy = until.is_some();
+        if busy != self.busy.swap(busy, Ordering::Relaxed) {
             self.metrics.busy(busy);
             if busy {
                 tracing::warn!("answers are late: no new calls until the machine is less busy (calls.busy_p95_ms)");
             } else {
                 tracing::info!("answers are in time again: new calls are taken");
             }
+        }
+    }
+
+    /// Looks again whether there is room, where there was none: calls in which nobody is answered keep nobody out.
+    pub(super) fn weigh_again(&self) {
+        if self.busy.load(Ordering::Relaxed) {
+            self.weigh(|_, _| {});
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::audio::{MediaTime, UtteranceId};
 use crate::media::{MediaControl, MediaEvent};
 use crate::metrics::{Metrics, Stage};
 use crate::record::{CallRecord, EndReason, Speaker, TurnLatency, TurnRecord};
-use crate::speech::{EngineKind, Language, Manner, Reply, SpeechRequest};
+use crate::speech::{EngineKind, HypothesisKind, Language, Manner, Reply, SpeechRequest};
 use crate::ua::{Dialog, DialogEvent, Responder};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ pub(super) struct Session {
     pub manner: Manner,
     pub descriptions: Descriptions,
     pub on_hold: bool,
+    /// When the recogniser was asked for a final answer that has not come.
+    pub flushed: Option<MediaTime>,
     pub transfers: mpsc::Receiver<bool>,
     pub transfer_failed: mpsc::Sender<bool>,
     pub status: super::calls::StatusHandle,
@@ -115,7 +117,10 @@ impl Session {
                 Action::Unduck => self.media.set_gain_db(0.0),
                 Action::Manner(manner) => self.manner = manner,
                 Action::Expect(what) => self.order(SpeechOrder::Expect(what)),
-                Action::Flush => self.order(SpeechOrder::Flush),
+                Action::Flush => {
+                    self.flushed = Some(self.media.now());
+                    self.order(SpeechOrder::Flush);
+                }
                 Action::FinishUtterance => self.order(SpeechOrder::Finish),
                 Action::Ask { ask, request } => {
                     let state = self.agent.state_name().to_owned();
@@ -185,7 +190,14 @@ impl Session {
         let input = match what {
             Observed::Edge(edge) => Input::Speech(edge),
             Observed::Cue(cue) => Input::Cue(cue),
-            Observed::Heard(hypothesis) => Input::Heard(hypothesis),
+            Observed::Heard(hypothesis) => {
+                if hypothesis.kind == HypothesisKind::Final
+                    && let Some(asked) = self.flushed.take()
+                {
+                    self.shared.weigh(|load, now| load.heard(now, at.ms_since(asked).max(0.0)));
+                }
+                Input::Heard(hypothesis)
+            }
             Observed::Media(MediaEvent::Playout(event)) => Input::Playout(event),
             Observed::Media(MediaEvent::Dtmf { digit, .. }) => Input::Dtmf(digit),
             Observed::LineReady { utterance, total_samples } => Input::LineReady { utterance, total_samples },
@@ -268,6 +280,7 @@ impl Session {
     /// The slow rules.
     fn overdue(&mut self) -> Option<EndReason> {
         self.status.update(&self.agent, self.media.now());
+        self.shared.weigh_again();
         let config = &self.shared.config;
         if !self.on_hold && self.media.silent_for_ms() > config.media_timeout_s.saturating_mul(1000) {
             return Some(EndReason::MediaTimeout);
@@ -309,7 +322,7 @@ impl Session {
         if let AgentEvent::Turn(turn) = &event {
             count(&self.shared.metrics, turn);
             if let Some(added_ms) = turn.latency.as_ref().and_then(TurnLatency::added_ms) {
-                self.shared.weigh(Some(added_ms));
+                self.shared.weigh(|load, now| load.answered(now, added_ms));
             }
         }
         if let Some(kind) = self.ledger.enter(event) {

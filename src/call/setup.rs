@@ -121,6 +121,7 @@ pub(super) async fn seat(
         descriptions,
         on_hold,
         transfers,
+        flushed: None,
         transfer_failed,
         status,
     };

@@ -82,22 +82,33 @@ pub(super) enum Observed {
 pub(super) struct Outbox {
     sender: mpsc::Sender<Observation>,
     waiting: VecDeque<Observation>,
+    /// Observations that neither had room for.
+    lost: u64,
 }
 
 impl Outbox {
     pub(super) fn new(sender: mpsc::Sender<Observation>) -> Self {
-        Self { sender, waiting: VecDeque::with_capacity(16) }
+        Self { sender, waiting: VecDeque::with_capacity(16), lost: 0 }
     }
 
     /// Sends, keeping the order. When the session is so far behind that its channel is full, partial hypotheses are
-    /// dropped (a newer one replaces them anyway), everything else waits here, bounded by what one call can produce.
+    /// dropped (a newer one replaces them anyway), everything else waits here; when as much waits as the channel holds, more is lost,
+    /// counted and said once: such a session is dead, and the agent's guard deadlines end the call if it is not.
     pub(super) fn put(&mut self, at: MediaTime, what: Observed) {
         let partial = matches!(&what, Observed::Heard(heard) if heard.kind == HypothesisKind::Partial);
         self.retry();
         if !self.waiting.is_empty() {
-            if !(partial || self.waiting.len() >= OBSERVATIONS) {
-                self.waiting.push_back(Observation { at, what });
+            if partial {
+                return;
             }
+            if self.waiting.len() < OBSERVATIONS {
+                self.waiting.push_back(Observation { at, what });
+                return;
+            }
+            if self.lost == 0 {
+                tracing::error!("a call's session is far behind: what its speech thread observes is being lost");
+            }
+            self.lost += 1;
             return;
         }
         if let Err(mpsc::error::TrySendError::Full(observation)) = self.sender.try_send(Observation { at, what })
@@ -105,6 +116,12 @@ impl Outbox {
         {
             self.waiting.push_back(observation);
         }
+    }
+
+    /// Observations lost so far.
+    #[cfg(test)]
+    fn lost(&self) -> u64 {
+        self.lost
     }
 
     fn retry(&mut self) {
@@ -273,5 +290,47 @@ fn run_thread(incoming: &Receiver<Seat>) {
         if !seats.is_empty() {
             std::thread::park_timeout(LOOK_EVERY);
         }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if self.lost > 0 {
+            tracing::error!(
+                lost = self.lost,
+                "a call's session was too far behind for what its speech thread observed"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_session_that_sleeps_misses_is_counted() {
+        let (sender, mut session) = mpsc::channel(OBSERVATIONS);
+        let mut outbox = Outbox::new(sender);
+        let edge = |n: u64| Observed::Edge(SpeechEdge::Started { onset: MediaTime::from_ms(n) });
+        for n in 0..2 * OBSERVATIONS as u64 {
+            outbox.put(MediaTime::from_ms(n), edge(n));
+        }
+        assert_eq!(outbox.lost(), 0, "the channel and as much again");
+        for n in 0..3 {
+            outbox.put(MediaTime::from_ms(9_000 + n), edge(n));
+        }
+        assert_eq!(outbox.lost(), 3);
+        let mut got = 0;
+        for _ in 0..2 {
+            while session.try_recv().is_ok() {
+                got += 1;
+            }
+            outbox.retry();
+        }
+        while session.try_recv().is_ok() {
+            got += 1;
+        }
+        assert_eq!(got, 2 * OBSERVATIONS, "what waited comes, in order");
     }
 }

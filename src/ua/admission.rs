@@ -1,7 +1,8 @@
 //! How many calls there may be at a time: decided with one atomic before anything is allocated for a call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// The door. Cloning it is cheap; every clone is the same door.
 #[derive(Clone, Debug)]
@@ -14,7 +15,9 @@ struct Shared {
     limit: AtomicUsize,
     inside: AtomicUsize,
     closed: AtomicBool,
-    busy: AtomicBool,
+    /// Until when, in milliseconds since `opened`; 0: not.
+    busy_until_ms: AtomicU64,
+    opened: Instant,
     retry_after_s: AtomicU32,
 }
 
@@ -32,7 +35,8 @@ impl Admission {
                 limit: AtomicUsize::new(limit),
                 inside: AtomicUsize::new(0),
                 closed: AtomicBool::new(false),
-                busy: AtomicBool::new(false),
+                busy_until_ms: AtomicU64::new(0),
+                opened: Instant::now(),
                 retry_after_s: AtomicU32::new(retry_after_s),
             }),
         }
@@ -66,14 +70,18 @@ impl Admission {
         self.shared.closed.load(Ordering::Relaxed)
     }
 
-    /// Lets nobody in for now, or again: those who are in would suffer. Beside [`set_closed`](Self::set_closed), which stays.
-    pub fn set_busy(&self, busy: bool) {
-        self.shared.busy.store(busy, Ordering::Relaxed);
+    /// Lets nobody in until then, or again: those who are in would suffer. It ends by itself, so that a door that nobody looks after
+    /// does not stay shut. Beside [`set_closed`](Self::set_closed), which stays.
+    pub fn set_busy(&self, until: Option<Instant>) {
+        let ms = |until: Instant| until.saturating_duration_since(self.shared.opened).as_millis();
+        let ms = until.map_or(0, |until| u64::try_from(ms(until)).unwrap_or(u64::MAX));
+        self.shared.busy_until_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Nobody is let in for now.
     pub fn is_busy(&self) -> bool {
-        self.shared.busy.load(Ordering::Relaxed)
+        let until = self.shared.busy_until_ms.load(Ordering::Relaxed);
+        until > 0 && self.shared.opened.elapsed().as_millis() < u128::from(until)
     }
 
     /// Calls that are in.
@@ -103,6 +111,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn places_are_counted_and_given_back() {
@@ -121,9 +130,14 @@ mod tests {
         assert!(door.enter().is_none());
         assert_eq!(door.retry_after_s(), 7);
         door.set_closed(false);
-        door.set_busy(true);
+        let later = Instant::now() + Duration::from_secs(60);
+        door.set_busy(Some(later));
         assert!(door.enter().is_none() && !door.is_closed());
-        door.set_busy(false);
+        door.set_busy(None);
         assert!(door.enter().is_some());
+        door.set_busy(Some(Instant::now() + Duration::from_millis(30)));
+        assert!(door.enter().is_none());
+        std::thread::sleep(Duration::from_millis(40));
+        assert!(!door.is_busy() && door.enter().is_some(), "nobody has opened it again, and it is open");
     }
 }
