@@ -5,6 +5,7 @@ mod mood;
 mod sales;
 
 use crate::settings::Settings;
+use crate::sim::Finals;
 use crate::sim::turns::{Figures, Setup, silence_only, simulate};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -16,6 +17,7 @@ pub const EXAMPLES: &str = "Examples:
   tipring simulate turns --lang en --calls 1000 --json
   tipring simulate turns --lang zh --calls 500 --pareto     gap against false cut-offs, beside silence alone
   tipring simulate turns --lang en --calls 200 --model-ms 3000
+  tipring simulate turns --lang zh --final-ms 90:50,10:250  with a recogniser of which nine answers in ten come at once
   tipring simulate mood --lang zh --calls 1000 --json       does it notice who loses patience, and only those?
   tipring simulate bandit --json                            does learning find the best of three openings?
   tipring simulate sales --lang zh --calls 10000 --json
@@ -59,6 +61,10 @@ struct Turns {
     /// Time that the language model takes for its answer, in milliseconds.
     #[arg(long, default_value_t = 400)]
     model_ms: u64,
+    /// Time that the recogniser takes for its final answers: PERCENT:MS,PERCENT:MS, such as 60:40,40:200 (60 % after 40 ms, the
+    /// others after 200, each 30 % more or less), or MS for all of them.
+    #[arg(long, value_name = "SHARES")]
+    final_ms: Option<Finals>,
     /// Instead of turn.eagerness of the settings.
     #[arg(long)]
     eagerness: Option<f64>,
@@ -166,6 +172,7 @@ pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
         calls: args.calls,
         test_half: args.half == Half::Test,
         model_ms: args.model_ms,
+        finals: args.final_ms.unwrap_or_default(),
         turn,
     };
     let began = Instant::now();
@@ -236,7 +243,10 @@ fn print(report: &Report) {
         "ahead            {} % of first lines ready; {} % of what was begun was used",
         f.first_line_ready_percent, f.ahead_kept_percent
     );
-    println!("longest silence  {} ms", f.longest_silence_ms);
+    println!(
+        "longest silence  {} ms after the caller's last word, {} ms after the decision that the turn was over",
+        f.longest_silence_after_words_ms, f.longest_silence_after_decision_ms
+    );
     for point in &report.pareto {
         println!(
             "{:>9} {:>6}   p50 {:>5} p95 {:>5} mean {:>5} ms   {:>5} % cut off",

@@ -31,8 +31,8 @@ pub(super) struct Log {
     pub agent: Vec<Voiced>,
     /// When the agent's voice was made softer, and loud again.
     pub ducked: Vec<(u64, bool)>,
-    pub lines: u64,
-    pub lines_ready: u64,
+    /// When the agent took a turn of the caller to be over.
+    pub decided: Vec<u64>,
     pub hung_up: bool,
     /// The turns of the caller, from 0, in which the agent began to take the caller for impatient.
     pub switched: Vec<u64>,
@@ -56,6 +56,8 @@ pub(super) struct Voiced {
     pub span: Span,
     /// It was stopped before its end.
     pub cut: bool,
+    /// It answers nothing: it asks a silent caller again.
+    pub prompt: bool,
 }
 
 /// Something that a caller said.

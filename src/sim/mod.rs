@@ -29,7 +29,7 @@ mod temper;
 pub mod turns;
 mod welcome;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, Finals};
 pub use corpus::CorpusError;
 pub use dice::Dice;
 pub use network::{Fate, Link, Network, Way};

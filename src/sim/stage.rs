@@ -8,9 +8,9 @@ use super::ears::{Ears, Sensed, Sound};
 use super::log::{Log, Pause, Sounded, Spoken, Voiced};
 use super::temper::Temper;
 use super::turns::Setup;
-use crate::agent::{Action, Agent, AgentEvent, Input};
+use crate::agent::{Action, Agent, AgentEvent, Floor, Input};
 use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
-use crate::record::{MoodKind, MoodSwitch};
+use crate::record::{self, MoodKind, MoodSwitch};
 use crate::speech::{Cue, HypothesisKind, Reply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -38,17 +38,19 @@ enum Event {
     Look(usize, Option<u64>),
 }
 
-/// When in a pause what the agent knows of it is looked at: the recogniser has given its final answer by then.
+/// When in a pause what the agent knows of it is looked at: the recogniser has given a quick final answer by then.
 const LOOK_MS: u64 = 230;
 
 struct Waiting {
     utterance: UtteranceId,
     ms: u64,
+    prompt: bool,
 }
 
 struct Playing {
     utterance: UtteranceId,
     began: u64,
+    prompt: bool,
 }
 
 /// One call.
@@ -72,6 +74,8 @@ pub(super) struct Stage<'a> {
     thinking: BTreeSet<u32>,
     /// The caller is speaking until then.
     busy: u64,
+    /// The agent says something although nobody has said anything: its patience with a silent caller has ended.
+    unasked: bool,
     /// How the caller takes it, where that is looked at.
     pub temper: Option<Temper<'a>>,
     /// The pauses in answers, and the utterances that they are in, where that is looked at.
@@ -102,6 +106,7 @@ impl<'a> Stage<'a> {
             cached,
             thinking: BTreeSet::new(),
             busy: 0,
+            unasked: false,
             temper: None,
             pauses: None,
         }
@@ -149,7 +154,9 @@ impl<'a> Stage<'a> {
     fn deadline(&mut self, at: u64) {
         // Deadlines in samples are not always whole milliseconds.
         self.now = self.now.max(at) + 1;
+        self.unasked = self.agent.floor() == Floor::Idle;
         self.tell(Input::Deadline);
+        self.unasked = false;
     }
 
     fn tell(&mut self, input: Input) {
@@ -162,19 +169,15 @@ impl<'a> Stage<'a> {
     fn act(&mut self, action: Action) {
         match action {
             Action::Say { utterance, text } => {
-                self.log.lines += 1;
-                let known = self.prepared.remove(&utterance);
-                self.log.lines_ready +=
-                    u64::from(known && self.ready.contains(&utterance) || self.cached.contains(&text));
-                if !known {
+                if !self.prepared.remove(&utterance) {
                     self.synthesise(utterance, &text);
                 }
-                self.queue.push_back(Waiting { utterance, ms: self.length(&text) });
+                self.queue.push_back(Waiting { utterance, ms: self.length(&text), prompt: self.unasked });
                 self.at(self.now, Event::Tick);
             }
             Action::SayFirst { utterance, text } => {
                 self.synthesise(utterance, &text);
-                self.queue.push_front(Waiting { utterance, ms: self.length(&text) });
+                self.queue.push_front(Waiting { utterance, ms: self.length(&text), prompt: false });
                 self.at(self.now, Event::Tick);
             }
             Action::Prepare { utterance, text } => {
@@ -189,9 +192,9 @@ impl<'a> Stage<'a> {
             Action::Duck => self.log.ducked.push((self.now, true)),
             Action::Unduck => self.log.ducked.push((self.now, false)),
             Action::Flush => {
-                let spread = -self.behaviour.final_delay_ms * self.rng.between(1e-9, 1.0).ln();
                 let covers = self.now;
-                self.at(self.now + 20 + spread as u64, Event::Final { covers });
+                let at = covers + self.setup.finals.draw(&mut self.rng);
+                self.at(at, Event::Final { covers });
             }
             Action::FinishUtterance => self.ears.finish(self.now),
             Action::Ask { ask, request } => {
@@ -206,6 +209,9 @@ impl<'a> Stage<'a> {
             Action::HangUp(_) => self.log.hung_up = true,
             Action::Report(AgentEvent::Mood(MoodSwitch { kind: MoodKind::Impatient, on: true, .. })) => {
                 self.log.switched.push(self.turn());
+            }
+            Action::Report(AgentEvent::Timeline(event)) if matches!(event.what, record::Stage::Decided { .. }) => {
+                self.log.decided.push(event.at.ms());
             }
             Action::Report(AgentEvent::Turn(turn)) => {
                 let (number, text) = (self.turn(), turn.text);
@@ -236,10 +242,10 @@ impl<'a> Stage<'a> {
 
     fn stop(&mut self) {
         self.queue.clear();
-        if let Some(Playing { utterance, began }) = self.playing.take() {
+        if let Some(Playing { utterance, began, prompt }) = self.playing.take() {
             // The media thread looks at the epoch at its next tick.
             let at = self.now.div_ceil(FRAME_MS) * FRAME_MS;
-            self.log.agent.push(Voiced { span: (began, at), cut: true });
+            self.log.agent.push(Voiced { span: (began, at), cut: true, prompt });
             let played = (at - began) * SAMPLES_PER_MS;
             let cut = PlayoutEvent::Cut { utterance, played, at: MediaTime::from_ms(at) };
             self.at(at, Event::Input(Input::Playout(cut)));
@@ -255,8 +261,8 @@ impl<'a> Stage<'a> {
         if grid > self.now {
             return self.at(grid, Event::Tick);
         }
-        let Some(Waiting { utterance, ms }) = self.queue.pop_front() else { return };
-        self.playing = Some(Playing { utterance, began: self.now });
+        let Some(Waiting { utterance, ms, prompt }) = self.queue.pop_front() else { return };
+        self.playing = Some(Playing { utterance, began: self.now, prompt });
         self.at(self.now + ms, Event::Ended(utterance));
         self.remark(ms);
         self.tell(Input::Playout(PlayoutEvent::Started { utterance, at: MediaTime::from_ms(self.now) }));
@@ -315,8 +321,8 @@ impl<'a> Stage<'a> {
                 if self.playing.as_ref().is_none_or(|playing| playing.utterance != utterance) {
                     return;
                 }
-                if let Some(Playing { began, .. }) = self.playing.take() {
-                    self.log.agent.push(Voiced { span: (began, self.now), cut: false });
+                if let Some(Playing { began, prompt, .. }) = self.playing.take() {
+                    self.log.agent.push(Voiced { span: (began, self.now), cut: false, prompt });
                 }
                 self.tell(Input::Playout(PlayoutEvent::Finished { utterance, at: MediaTime::from_ms(self.now) }));
                 self.tick();

@@ -1,6 +1,6 @@
 //! Conversations with simulated callers, and their figures.
 
-use super::behaviour::Behaviour;
+use super::behaviour::{Behaviour, Finals};
 use super::caller::After;
 use super::corpus::{Corpus, CorpusError};
 use super::ears::Sound;
@@ -22,6 +22,8 @@ pub struct Setup {
     pub test_half: bool,
     /// Time that the language model takes.
     pub model_ms: u64,
+    /// Time that the recogniser takes for its final answers.
+    pub finals: Finals,
     /// How the agent takes turns.
     pub turn: TurnConfig,
 }
@@ -76,8 +78,11 @@ pub struct Figures {
     pub first_line_ready_percent: f64,
     /// Answers begun ahead that were used.
     pub ahead_kept_percent: f64,
-    /// Longest silence of the agent after a turn, in milliseconds.
-    pub longest_silence_ms: f64,
+    /// Longest silence between the caller's last word and the last line of the answer, in milliseconds. The wait for a caller who plainly
+    /// is not done is in it; asking a silent caller again is not.
+    pub longest_silence_after_words_ms: f64,
+    /// The same from the decision that the turn is over: what the answer alone makes callers wait.
+    pub longest_silence_after_decision_ms: f64,
 }
 
 fn percent(part: u64, of: u64) -> f64 {
@@ -158,14 +163,18 @@ impl Counts {
         }
     }
 
-    /// The longest silence of the agent while it owes an answer: until the last line before the caller's next turn began.
+    /// The longest silences of the agent while it owes an answer: until the last line before the caller's next turn began.
     fn silences(&mut self, log: &Log, from: u64, next: u64) {
+        // The first decision after the caller's last word: an agent that decides twice owes the answer since the first.
+        let decided = log.decided.iter().copied().find(|at| *at >= from).unwrap_or(from);
         let mut silent_since = from;
         for voiced in log.agent.iter().filter(|voiced| voiced.span.0 >= from && voiced.span.0 < next) {
-            let silence = voiced.span.0.saturating_sub(silent_since) as f64;
-            // The agent's patience with a silent caller is not its own silence.
-            if silence < 4_000.0 {
-                self.figures.longest_silence_ms = self.figures.longest_silence_ms.max(silence);
+            let silence = |since: u64| voiced.span.0.saturating_sub(since) as f64;
+            if !voiced.prompt {
+                let figures = &mut self.figures;
+                let (words, decision) = (silence(silent_since), silence(silent_since.max(decided)));
+                figures.longest_silence_after_words_ms = figures.longest_silence_after_words_ms.max(words);
+                figures.longest_silence_after_decision_ms = figures.longest_silence_after_decision_ms.max(decision);
             }
             silent_since = voiced.span.1;
         }
@@ -258,6 +267,7 @@ pub(crate) fn pauses(language: &str, calls: u64) -> Result<Vec<Pause>, CorpusErr
         calls,
         test_half: false,
         model_ms: 400,
+        finals: Finals::default(),
         turn: TurnConfig { longest_wait_ms: LETS_FINISH_MS, ..TurnConfig::default() },
     };
     let setup = silence_only(&setup, LETS_FINISH_MS);
@@ -292,4 +302,65 @@ pub fn silence_only(setup: &Setup, wait_ms: u64) -> Setup {
         ..setup.turn.clone()
     };
     Setup { turn, ..setup.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup(language: &str, model_ms: u64) -> Setup {
+        let (language, finals) = (language.to_owned(), Finals::default());
+        Setup { language, calls: 100, test_half: false, model_ms, finals, turn: TurnConfig::default() }
+    }
+
+    /// The bounds are wide enough for the chance of 100 calls, and too narrow for an agent that has stopped to work ahead, waits for
+    /// everybody, or for nobody.
+    #[test]
+    fn callers_are_answered_soon_let_finish_and_mostly_with_what_was_ready() {
+        for (language, p50, p95) in [("en", 550.0, 1_150.0), ("zh", 600.0, 950.0)] {
+            let figures = simulate(&setup(language, 400)).unwrap();
+            assert!(figures.turns > 600 && figures.holds > 700, "{language}: {figures:?}");
+            assert!((200.0..=p50).contains(&figures.gap_p50_ms), "{language}: {} ms", figures.gap_p50_ms);
+            assert!(figures.gap_p95_ms <= p95, "{language}: {} ms", figures.gap_p95_ms);
+            let cut = figures.false_cutoff_percent;
+            assert!((4.0..=13.0).contains(&cut), "{language}: {cut} % cut off");
+            let ready = figures.first_line_ready_percent;
+            assert!(ready >= 70.0, "{language}: {ready} % of the first lines were ready");
+            assert!(
+                figures.missed_percent <= 2.0 && figures.barge_in_recall_percent >= 97.0,
+                "{language}: {figures:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_recogniser_that_is_late_leaves_nothing_ready_and_is_seen() {
+        let late = Setup { finals: "400".parse().unwrap(), ..setup("en", 400) };
+        let figures = simulate(&late).unwrap();
+        assert!(figures.first_line_ready_percent < 60.0 && figures.gap_p50_ms > 600.0, "{figures:?}");
+    }
+
+    #[test]
+    fn a_model_of_three_seconds_is_never_a_second_of_silence_after_the_decision() {
+        let figures = simulate(&setup("en", 3_000)).unwrap();
+        let after = figures.longest_silence_after_decision_ms;
+        assert!((100.0..=1_000.0).contains(&after), "{after} ms");
+        let longest = TurnConfig::default().longest_wait_ms as f64;
+        assert!(figures.longest_silence_after_words_ms <= longest + 600.0, "{figures:?}");
+    }
+
+    #[test]
+    fn only_asking_a_silent_caller_again_is_no_silence_of_the_agent() {
+        let voiced =
+            |from: u64, prompt: bool| super::super::log::Voiced { span: (from, from + 500), cut: false, prompt };
+        let mut log = Log { decided: vec![1_400], ..Log::default() };
+        log.agent = vec![voiced(6_400, false), voiced(13_000, true)];
+        let mut counts = Counts::default();
+        counts.silences(&log, 1_000, u64::MAX);
+        let figures = &counts.figures;
+        assert_eq!(
+            (figures.longest_silence_after_words_ms, figures.longest_silence_after_decision_ms),
+            (5_400.0, 5_000.0)
+        );
+    }
 }

@@ -1,13 +1,15 @@
 //! Callers who lose patience, in virtual time: the agent notices, and takes few calm ones for them.
 
 use tipring::agent::TurnConfig;
+use tipring::sim::Finals;
 use tipring::sim::mood::{MoodFigures, simulate};
 use tipring::sim::turns::Setup;
 
 /// The half of the seeds that nothing was tuned on.
 fn figures(language: &str, voice: bool) -> MoodFigures {
     let turn = TurnConfig::default();
-    let setup = Setup { language: language.into(), calls: 300, test_half: true, model_ms: 400, turn };
+    let finals = Finals::default();
+    let setup = Setup { language: language.into(), calls: 300, test_half: true, model_ms: 400, finals, turn };
     simulate(&setup, voice, |_| ()).unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Half, Lang};
 use crate::settings::Settings;
+use crate::sim::Finals;
 use crate::sim::mood::{MoodFigures, simulate};
 use crate::sim::turns::Setup;
 use anyhow::Context;
@@ -52,7 +53,8 @@ struct Report {
 pub(super) fn run(args: &Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let test_half = args.half == Half::Test;
     let language = args.lang.code().to_owned();
-    let setup = Setup { language, calls: args.calls, test_half, model_ms: 400, turn: settings.turn };
+    let finals = Finals::default();
+    let setup = Setup { language, calls: args.calls, test_half, model_ms: 400, finals, turn: settings.turn };
     let began = Instant::now();
     let mut lines = String::new();
     let mut unwritten = None;
