@@ -105,8 +105,8 @@ impl Ledger {
             }
             AgentEvent::Understood(notes) => {
                 if let Some(turn) = self.callers_last() {
-                    let slots = std::mem::take(&mut turn.notes.slots);
-                    *turn.notes = TurnNotes { slots, ..TurnNotes::clone(&notes) };
+                    let (slots, accepted) = (std::mem::take(&mut turn.notes.slots), turn.notes.accepted.take());
+                    *turn.notes = TurnNotes { slots, accepted, ..TurnNotes::clone(&notes) };
                 }
                 AgentEvent::Understood(notes)
             }
@@ -124,6 +124,9 @@ impl Ledger {
             }
             AgentEvent::Offer(offer) => {
                 self.record.sales.offer(offer.clone());
+                if let Some(turn) = self.callers_last().filter(|_| offer.accepted) {
+                    turn.notes.accepted = Some(offer.offer.clone());
+                }
                 AgentEvent::Offer(offer)
             }
             AgentEvent::Emotion(_) if self.keep != KeepEmotion::All => return None,
@@ -177,7 +180,7 @@ fn mask_keys(keys: &str) -> String {
 mod tests {
     use super::*;
     use crate::audio::MediaTime;
-    use crate::record::{EmotionPoint, MoodCue, MoodCueKind, MoodKind, MoodSwitch, TurnEmotion};
+    use crate::record::{EmotionPoint, MoodCue, MoodCueKind, MoodKind, MoodSwitch, OfferRecord, TurnEmotion};
 
     fn turn(text: &str, dtmf: &str) -> AgentEvent {
         AgentEvent::Turn(TurnRecord {
@@ -242,6 +245,10 @@ mod tests {
         ledger.enter(turn("my number is 13912345678", "4111#"));
         ledger.enter(AgentEvent::Slot { name: "phone".into(), value: "13912345678".into() });
         let notes = TurnNotes { objection: Some("too_expensive".into()), ..TurnNotes::default() };
+        let offer =
+            |accepted| AgentEvent::Offer(OfferRecord { offer: "gift".into(), expires_h: 48, terms: None, accepted });
+        ledger.enter(offer(false));
+        ledger.enter(offer(true));
         ledger.enter(AgentEvent::Understood(Box::new(notes)));
         ledger.served(EngineKind::Tts, "flite".into());
         ledger.served(EngineKind::Tts, "flite".into());
@@ -255,6 +262,7 @@ mod tests {
         assert_eq!(record.engines.tts, ["flite"]);
         let notes = &record.turns[0].notes;
         assert_eq!((notes.objection.as_deref(), notes.slots.len()), (Some("too_expensive"), 1), "of the caller's turn");
+        assert_eq!(notes.accepted.as_deref(), Some("gift"), "what the caller took is in the caller's turn");
         assert_eq!(record.duration_ms, 0, "never answered");
     }
 }

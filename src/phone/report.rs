@@ -97,6 +97,9 @@ pub struct SpokenReport {
     pub signal: bool,
     /// The offer that the agent made.
     pub offer: Option<String>,
+    /// The offer that the caller accepted.
+    #[serde(default)]
+    pub accepted: Option<String>,
 }
 
 /// One call.
@@ -197,6 +200,7 @@ impl SpokenReport {
             emotion: turn.emotion.as_deref().cloned(),
             signal: notes.signal,
             offer: notes.offer.clone(),
+            accepted: notes.accepted.clone(),
         }
     }
 }

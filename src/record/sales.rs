@@ -21,6 +21,9 @@ pub struct TurnNotes {
     /// The offer that is made in it; agent only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub offer: Option<String>,
+    /// The offer that is accepted with it; caller only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accepted: Option<String>,
     /// Which wording of a line that is chosen among: `opening.hello/loyal`; agent only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wording: Option<String>,

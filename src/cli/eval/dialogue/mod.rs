@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(super) const EXAMPLES: &str = "The set: a TOML file, or a folder of them.
+pub(super) const EXAMPLES: &str = "The set: a TOML file, or a folder of them, with the folders in it.
   flow = \"credit_card.en\"                 # a shipped flow, or FILE.toml beside the set
   lead = { name = \"Ann\" }                 # variables
   [[family]]

@@ -137,14 +137,29 @@ pub(super) struct Dialogue {
     pub turns: Vec<(String, Vec<Check>)>,
 }
 
-/// Reads a file, or every `.toml` of a folder.
+/// The `.toml` below a folder, in the order of their names.
+fn below(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    paths.sort();
+    for path in paths {
+        // A link to a folder may lead round in circles.
+        if path.is_dir() && !path.is_symlink() {
+            below(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file, or every `.toml` below a folder.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Dialogue>> {
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-        files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
-        files.sort();
+    let mut files = Vec::new();
+    if !path.is_dir() {
+        files.push(path.to_owned());
+    } else {
+        below(path, &mut files)?;
         if files.is_empty() {
             bail!("{}: holds no .toml with dialogues", path.display());
         }
@@ -213,6 +228,18 @@ mod tests {
             Check::Slot("budget".into(), "low".into()),
         ];
         assert_eq!(all[0].turns[1].1, expected);
+    }
+
+    #[test]
+    fn folders_within_the_folder_are_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path()).unwrap_err().to_string().contains("holds no .toml"));
+        for language in ["en", "zh"] {
+            std::fs::create_dir(folder.path().join(language)).unwrap();
+            std::fs::write(folder.path().join(language).join("a.toml"), SET).unwrap();
+        }
+        std::fs::write(folder.path().join("answers.jsonl"), "{}").unwrap();
+        assert_eq!(read(folder.path()).unwrap().len(), 4);
     }
 
     #[test]
