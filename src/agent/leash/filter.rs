@@ -296,11 +296,11 @@ fn is_denied(before: &str) -> bool {
     let mut rest = clause.unwrap_or_default().trim_end();
     let mut touching = true;
     loop {
-        let denial = DENIALS.iter().filter(|denial| touching || !TOUCHING.contains(denial));
+        let mut denials = DENIALS.iter().filter(|denial| touching || !TOUCHING.contains(denial));
         let governs = |denial: &&str| {
             ends_with(rest, denial).is_some_and(|before| UNDOES.iter().all(|word| ends_with(before, word).is_none()))
         };
-        if denial.clone().any(|denial| governs(denial)) {
+        if denials.any(governs) {
             return true;
         }
         let Some(shorter) = BETWEEN.iter().find_map(|word| ends_with(rest, word)) else { return false };
