@@ -167,6 +167,7 @@ pub fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     };
     let mut turn = settings.turn;
     turn.eagerness = args.eagerness.unwrap_or(turn.eagerness);
+    turn.check()?;
     let setup = Setup {
         language: args.lang.code().to_owned(),
         calls: args.calls,

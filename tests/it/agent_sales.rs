@@ -300,6 +300,24 @@ fn an_interrupt_is_obeyed_during_the_disclosure() {
     assert_eq!(session.end(), Some(&EndReason::Completed));
 }
 
+/// The flow with an interrupt that goes on to sell.
+fn straight_to_the_pitch() -> String {
+    let minor = "[interrupt.minor]\nphrases = [\"i am ten years old\"]\n";
+    FLOW.replace(&format!("{minor}hang_up = true\n"), &format!("{minor}goto = \"pitch\"\n"))
+}
+
+#[test]
+fn an_interrupt_that_goes_on_to_sell_brings_the_disclosure_along() {
+    let flow = Arc::new(parse(&straight_to_the_pitch()).unwrap());
+    let mut session = Session::of(flow, times());
+    session.run(600);
+    session.caller(1_200, 800, "i am ten years old").run(30_000);
+    let lines = session.lines();
+    let at = |words: &str| lines.iter().position(|line| line.contains(words));
+    let brief = at("I am the automatic assistant of the Harbour Bank").unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(brief > 0 && lines.len() > brief + 1, "what was not heard is said before the pitch: {lines:?}");
+}
+
 #[test]
 fn the_record_of_a_turn_says_what_it_was() {
     let mut session = session();
