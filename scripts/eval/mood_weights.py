@@ -2,12 +2,12 @@
 """Fits the evidence that src/agent/mood/score.rs gives to each cue of impatience, and asks how soon it could be noticed at all.
 
   for l in en zh; do
-      TIPRING__TURN__MOOD__ON=2 tipring simulate mood --half dev --lang $l --calls 1200 --trace $l.jsonl
+      TIPRING__TURN__MOOD__ON=1 tipring simulate mood --half dev --lang $l --calls 1200 --trace $l.jsonl
   done
   mood_weights.py fit en.jsonl zh.jsonl
   mood_weights.py ideal en.jsonl zh.jsonl
 
-With `on` at 2 the agent changes nothing about a call unless the words ask for haste, so that every turn shows the caller as he is.
+With `on` at 1 the agent changes nothing about a call unless the words ask for haste, so that every turn shows the caller as he is.
 
 fit    weights and the channels' constants such that the running odds (src/agent/mood/score.rs) are right in all turns of calm
        callers, and of impatient ones until the third turn after the first impatient one. One fifth of the calls have no voice.
@@ -31,7 +31,8 @@ RANGES = {
 CUES = list(RANGES)
 VOICE = range(4)
 TURNS = {"shorter_answers", "shorter_gaps", "early_overlap"}
-FADES = 0.05
+# As turn.mood.fades is.
+FADES = 0.1
 LONGEST = 24
 
 

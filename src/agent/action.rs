@@ -48,7 +48,10 @@ pub enum Action {
     /// The caller may have finished: ask the recogniser for a final answer.
     Flush,
     /// The caller's utterance is over: what follows is a new one.
-    FinishUtterance,
+    FinishUtterance {
+        /// It was the caller, and sounded as the caller usually does: the emotion engine may learn the usual voice from it.
+        usual: bool,
+    },
     /// Ask the language model.
     Ask {
         /// Number of the question; replies carry it.

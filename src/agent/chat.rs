@@ -1,11 +1,13 @@
 //! A conversation in writing: the flow without sound and time. For authors who try a flow out, for tests, and for whole sales
 //! calls by the thousand.
 
-use super::dialogue::{Dialogue, End, Flow, Keys, Memory, Response, Sentences, Task, request};
+use super::dialogue::{Dialogue, End, Flow, Keys, Memory, Response, Sentences, Task, request, words};
+use super::mood::{Mood, TurnFacts};
 use super::obeying::{filter, tool_record};
 use super::{AgentEvent, AgentPlan, TurnConfig};
-use crate::record::{EndReason, TurnNotes};
-use crate::speech::{ChatRequest, Role};
+use crate::audio::MediaTime;
+use crate::record::{EndReason, MoodKind, TurnNotes};
+use crate::speech::{ChatRequest, Emotion, EmotionLabel, Role, VoiceChange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -41,7 +43,15 @@ pub struct Chat {
     max_tokens: u32,
     max_sentences: usize,
     ended: bool,
+    mood: Mood,
+    /// How the caller's voice is said to sound.
+    sounds: Option<(MoodKind, f32)>,
 }
+
+/// How long a written word would take to say, in milliseconds; a Chinese character is one.
+const WORD_MS: u64 = 330;
+/// How much of a voice is made up that is said to sound so, in milliseconds.
+const HEARD_MS: u32 = 1_000;
 
 impl Chat {
     /// A conversation that has not begun.
@@ -53,6 +63,47 @@ impl Chat {
             max_tokens: config.max_tokens,
             max_sentences: config.max_sentences,
             ended: false,
+            mood: Mood::new(config.mood.clone()),
+            sounds: None,
+        }
+    }
+
+    /// From the next turn on the caller is like this, as likely as that, 0 to 1; it replaces what was said before. For authors
+    /// who try rules out: a written conversation has no voice. Impatience is on from `turn.mood.on`, whatever the words say.
+    pub fn feel(&mut self, kind: MoodKind, likely: f32) {
+        let likely = likely.clamp(0.0, 1.0);
+        self.mood.presume((kind == MoodKind::Impatient).then_some(likely));
+        self.sounds = (kind != MoodKind::Impatient).then_some((kind, likely));
+    }
+
+    /// What a turn's words say of the caller's patience, and what was said of the voice by hand.
+    fn sounded(&mut self, text: &str) {
+        let at = MediaTime::ZERO;
+        if let Some((kind, likely)) = self.sounds {
+            let (label, anger) = match kind {
+                MoodKind::Angry => (EmotionLabel::Anger, likely),
+                MoodKind::Distressed => (EmotionLabel::Sadness, 0.0),
+                MoodKind::Happy => (EmotionLabel::Happiness, 0.0),
+                MoodKind::Impatient => (EmotionLabel::Neutral, 0.0),
+            };
+            let (arousal, valence, voice) = (0.5, 0.5, VoiceChange::default());
+            let probability = likely;
+            self.mood.heard(Emotion {
+                at,
+                heard_ms: HEARD_MS,
+                label,
+                probability,
+                arousal,
+                valence,
+                anger,
+                voice,
+                turn_final: true,
+            });
+        }
+        let voiced_ms = words(text).len() as u64 * WORD_MS;
+        let facts = TurnFacts { text: text.to_owned(), kind: self.dialogue.kind(), voiced_ms, ..TurnFacts::default() };
+        if let Some((_, switches)) = self.mood.turn(at, &facts) {
+            self.dialogue.feel(self.mood.feeling(), switches, at);
         }
     }
 
@@ -69,6 +120,7 @@ impl Chat {
             return outputs;
         }
         self.memory.keep(Role::User, text);
+        self.sounded(text);
         let response = self.dialogue.heard(text, 1.0);
         outputs.extend(self.carry_out(response));
         outputs
@@ -120,7 +172,8 @@ impl Chat {
         given.extend(sentences.finish());
         let mut outputs = Vec::new();
         let mut lines = Vec::new();
-        for sentence in given.into_iter().take(self.max_sentences) {
+        let most = self.dialogue.most_sentences().map_or(self.max_sentences, |most| most.min(self.max_sentences));
+        for sentence in given.into_iter().take(most) {
             if let Some(why) = filter.refuses(&sentence) {
                 self.dialogue.want_nothing();
                 outputs.push(ChatOutput::Event(AgentEvent::Unsaid { why }));
@@ -178,6 +231,8 @@ impl Chat {
     fn carry_out(&mut self, response: Response) -> Vec<ChatOutput> {
         let Response { events, lines, task, end, .. } = response;
         let mut outputs: Vec<ChatOutput> = events.into_iter().map(ChatOutput::Event).collect();
+        let moods = self.dialogue.felt(MediaTime::ZERO);
+        outputs.extend(moods.into_iter().map(|switch| ChatOutput::Event(AgentEvent::Mood(switch))));
         for line in lines {
             if let Some(state) = line.discloses {
                 self.dialogue.disclosed(state);
@@ -191,7 +246,15 @@ impl Chat {
         if let Some(task) = task {
             let offers = self.dialogue.offer_terms(&task.permits);
             let data = self.dialogue.data();
-            let what = request(self.dialogue.flow(), &task, &offers, &data, &self.memory, self.max_tokens, "");
+            let what = request(
+                self.dialogue.flow(),
+                &task,
+                &offers,
+                &data,
+                &self.memory,
+                self.max_tokens,
+                self.mood.in_words(),
+            );
             self.task = Some(task);
             outputs.push(ChatOutput::Ask(what));
         }

@@ -37,7 +37,8 @@ impl Agent {
         // What was heard meanwhile was the key's tone, or is answered by the key.
         if self.hearing.is_open() {
             self.hearing.clear(at);
-            self.out.push_back(Action::FinishUtterance);
+            self.mood.forget();
+            self.out.push_back(Action::FinishUtterance { usual: false });
         }
     }
 

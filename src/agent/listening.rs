@@ -169,6 +169,7 @@ impl Agent {
             let now = std::mem::replace(&mut self.dialogue, decided.before);
             // What was heard in the meantime was heard.
             self.dialogue.heard_disclosures(&now);
+            self.dialogue.told_moods(&now);
             let state = self.dialogue.state_name().to_owned();
             if state != left {
                 self.report(AgentEvent::State { state });
@@ -203,24 +204,33 @@ impl Agent {
             Some(Voice::Paused { .. }) => self.wait_ms(),
             _ => 0,
         };
-        let Some(mut turn) = self.hearing.take(at) else { return };
-        self.out.push_back(Action::FinishUtterance);
+        let Some(turn) = self.hearing.take(at) else { return };
         self.note(at, Stage::Decided { wait_ms: wait });
-        if turn.echo {
-            self.mood.forget();
-            return;
-        }
         let words = !says_nothing(&turn.text);
-        if !words && turn.voiced_ms < self.config.noise_ms {
-            if turn.interrupted_agent {
+        let noise = !words && turn.voiced_ms < self.config.noise_ms;
+        if turn.echo || noise {
+            // Our own voice and a cough say nothing of how the caller sounds.
+            self.mood.forget();
+            self.out.push_back(Action::FinishUtterance { usual: false });
+            if !turn.echo && turn.interrupted_agent {
                 self.begin_again(at);
             }
             return;
         }
         if matches!(self.phase, Phase::Talking(_)) || words {
             let emotion = self.sounded(at, &turn);
+            self.out.push_back(Action::FinishUtterance { usual: self.mood.was_usual() });
             self.record_caller(&turn, emotion);
+        } else {
+            self.mood.forget();
+            self.out.push_back(Action::FinishUtterance { usual: false });
         }
+        self.answer_turn(at, turn, wait);
+        self.tell_moods(at);
+    }
+
+    /// Answers a turn, or keeps it until it may be.
+    fn answer_turn(&mut self, at: MediaTime, mut turn: CallerTurn, wait: u64) {
         let protected = self.protected();
         let Phase::Talking(talking) = &mut self.phase else {
             self.dialogue.overheard(&turn.text);

@@ -81,11 +81,15 @@ impl Agent {
             gap_ms: spoke.filter(|_| !turn.over).map(|spoke| turn.began.ms_since(spoke).max(0.0) as f32),
             goes_on,
         };
-        let (emotion, mut switches) = self.mood.turn(at, &facts)?;
-        self.dialogue.feel(self.mood.feeling(), &mut switches, at);
-        for switch in switches {
+        let (emotion, switches) = self.mood.turn(at, &facts)?;
+        self.dialogue.feel(self.mood.feeling(), switches, at);
+        Some(Box::new(emotion))
+    }
+
+    /// Reports what changed in how the caller is taken, with what the flow does about it: after the answer, which does it.
+    pub(super) fn tell_moods(&mut self, at: MediaTime) {
+        for switch in self.dialogue.felt(at) {
             self.report(AgentEvent::Mood(switch));
         }
-        Some(Box::new(emotion))
     }
 }

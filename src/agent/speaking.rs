@@ -111,6 +111,7 @@ impl Agent {
         for event in events {
             self.report(event);
         }
+        self.tell_moods(at);
         if expect.is_some() {
             self.expect();
         }

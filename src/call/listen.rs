@@ -75,12 +75,13 @@ impl Listen {
         }
     }
 
-    pub(super) fn finish(&mut self) {
+    /// The utterance is over; `usual`: the caller's usual voice may be learned from it.
+    pub(super) fn finish(&mut self, usual: bool) {
         if let Some(recognizer) = &mut self.recognizer {
             recognizer.finish();
         }
         if let Some(emotion) = &mut self.emotion {
-            emotion.finish();
+            emotion.finish(usual);
         }
         // A caller who speaks on is already in the next utterance.
         self.in_utterance = self.speaking;

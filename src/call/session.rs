@@ -116,7 +116,7 @@ impl Session {
                 Action::Manner(manner) => self.manner = manner,
                 Action::Expect(what) => self.order(SpeechOrder::Expect(what)),
                 Action::Flush => self.order(SpeechOrder::Flush),
-                Action::FinishUtterance => self.order(SpeechOrder::Finish),
+                Action::FinishUtterance { usual } => self.order(SpeechOrder::Finish { usual }),
                 Action::Ask { ask, request } => {
                     let state = self.agent.state_name().to_owned();
                     if let Err(error) = self.replies.ask(ask, &request, &state, self.media.now()) {

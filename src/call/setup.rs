@@ -47,7 +47,8 @@ pub(super) fn open(
             None
         }
     });
-    let emotion = shared.engines.emotion.as_ref().map(|engine| engine.open());
+    // Nobody asks how the caller sounds where the mood is not told.
+    let emotion = shared.engines.emotion.as_ref().filter(|_| shared.turn.mood.track).map(|engine| engine.open());
     let mut first = Vec::new();
     // Engines that keep a connection for each call have one for this.
     let (id, engines) = (ledger.id(), &shared.engines);

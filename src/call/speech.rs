@@ -45,7 +45,10 @@ pub(super) enum SpeechOrder {
     /// Ask the recogniser for a final answer.
     Flush,
     /// The utterance is over.
-    Finish,
+    Finish {
+        /// The caller's usual voice may be learned from it.
+        usual: bool,
+    },
 }
 
 /// What a speech thread observed, with the call time at which it did.
@@ -152,7 +155,7 @@ impl Seat {
                 Ok(SpeechOrder::Stop { epoch }) => speak.stop(epoch),
                 Ok(SpeechOrder::Expect(what)) => listen.expect(&what),
                 Ok(SpeechOrder::Flush) => listen.flush(),
-                Ok(SpeechOrder::Finish) => listen.finish(),
+                Ok(SpeechOrder::Finish { usual }) => listen.finish(usual),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return false,
             }

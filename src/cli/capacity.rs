@@ -77,6 +77,24 @@ struct Figures {
     machine: Machine,
 }
 
+impl Figures {
+    /// How soon the agent answered.
+    fn gap_line(&self) -> String {
+        match (self.gap_p50_ms, self.gap_p95_ms) {
+            (Some(p50), Some(p95)) => format!("gap p50 {p50:.0} ms  p95 {p95:.0} ms over {} turns", self.gaps),
+            _ => "no turn was measured: give --seconds more".to_owned(),
+        }
+    }
+
+    /// How late the server's packets came.
+    fn late_line(&self) -> String {
+        match (self.late_p99_ms, self.late_p99_worst_ms) {
+            (Some(p99), Some(worst)) => format!("packets late     p99 {p99:.1} ms (worst call {worst:.1} ms)"),
+            _ => "packets late     none was measured".to_owned(),
+        }
+    }
+}
+
 /// The server, in a process of its own; gone when it is dropped.
 struct Server {
     child: Child,
@@ -216,7 +234,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
         let load = figures.machine.load_1m.unwrap_or_default();
         println!(
             "{} calls for {:.0} s ({} failed, {} ended early): {:.2} % of a core each, {:.0} kB each ({} kB idle)\n\
-             packets late     p99 {:.1} ms (worst call {:.1} ms), {} lost; gap p50 {:.0} ms  p95 {:.0} ms over {} turns\n\
+             {}, {} lost; {}\n\
              prosody          {:.3} % of a core while a caller speaks, {:.3} % at 40 % talk\n\
              machine          {}, {} cores, load {load:.2}; the telephones' own packets left at most {:.1} ms late",
             calls,
@@ -226,12 +244,9 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
             figures.cpu_percent_per_call,
             figures.rss_kb_per_call,
             figures.rss_idle_kb,
-            figures.late_p99_ms.unwrap_or(f64::NAN),
-            figures.late_p99_worst_ms.unwrap_or(f64::NAN),
+            figures.late_line(),
             figures.packets_lost,
-            figures.gap_p50_ms.unwrap_or(f64::NAN),
-            figures.gap_p95_ms.unwrap_or(f64::NAN),
-            figures.gaps,
+            figures.gap_line(),
             figures.prosody.cpu_percent_speaking,
             figures.prosody.cpu_percent_at_40_percent_talk,
             figures.machine.cpu,
@@ -245,6 +260,14 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_said_to_be() {
+        let none = Figures::default();
+        assert!(none.gap_line().starts_with("no turn") && none.late_line().ends_with("none was measured"));
+        let some = Figures { gap_p50_ms: Some(310.0), gap_p95_ms: Some(420.0), gaps: 7, ..none };
+        assert_eq!(some.gap_line(), "gap p50 310 ms  p95 420 ms over 7 turns");
+    }
 
     #[test]
     fn processor_time_and_memory_are_read() {

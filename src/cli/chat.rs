@@ -3,7 +3,7 @@
 use super::replay;
 use crate::agent::{AgentEvent, AgentPlan, Chat, ChatOutput, Flow, TurnConfig};
 use crate::app;
-use crate::record::TurnNotes;
+use crate::record::{MoodKind, TurnNotes};
 use crate::settings::Settings;
 use crate::speech::{ChatRequest, LanguageModel, Reply};
 use anyhow::{Context, bail};
@@ -22,6 +22,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   printf 'yes\\ntoo expensive\\n' | tipring chat --flow sip-config/flows/credit_card.en.toml --verbose
 
 Each line that you write is a turn of the caller; an empty one is silence, /keys 12# presses keys, /quit ends.
+Words that ask for haste are noticed as in a call. There is no voice: /feel angry .8 makes the turns after it sound so, likewise
+distressed, happy and impatient; /feel calm takes it back. With --verbose it is shown what the flow does about it.
 Without --llm the flow's ready answers stand in for the language model.";
 
 /// How long the model may take.
@@ -105,12 +107,38 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         outputs = match line {
             "/quit" => return Ok(ExitCode::SUCCESS),
             "" => chat.silence(),
-            _ => match line.strip_prefix("/keys") {
-                Some(keys) => chat.press(keys.trim()),
-                None => chat.say(line),
+            _ => match (line.strip_prefix("/keys"), line.strip_prefix("/feel")) {
+                (Some(keys), _) => chat.press(keys.trim()),
+                (_, Some(feeling)) => {
+                    match feeling_of(feeling) {
+                        Ok((kind, likely)) => {
+                            chat.feel(kind, likely);
+                            println!("(from the next turn on: {} {likely:.2})", kind.name());
+                        }
+                        Err(what) => println!("({what})"),
+                    }
+                    Vec::new()
+                }
+                _ => chat.say(line),
             },
         };
     }
+}
+
+/// What `/feel` says: a mood and how likely it is.
+fn feeling_of(text: &str) -> Result<(MoodKind, f32), String> {
+    let usage =
+        || "write /feel impatient .9, /feel angry .8, /feel distressed .8, /feel happy .8 or /feel calm".to_owned();
+    let mut parts = text.split_whitespace();
+    let kind = match parts.next() {
+        // No mood is likely then: the one named does not matter.
+        Some("calm") => return Ok((MoodKind::Angry, 0.0)),
+        Some("anger") => MoodKind::Angry,
+        word => MoodKind::ALL.into_iter().find(|kind| Some(kind.name()) == word).ok_or_else(usage)?,
+    };
+    let likely = parts.next().map_or(Some(0.9), |number| number.parse().ok());
+    let likely = likely.filter(|likely| (0.0..=1.0).contains(likely) && parts.next().is_none());
+    likely.map(|likely| (kind, likely)).ok_or_else(|| format!("how likely is a number from 0 to 1; {}", usage()))
 }
 
 fn flow_of(name: &str, settings: &Settings) -> anyhow::Result<Arc<Flow>> {
@@ -167,6 +195,13 @@ fn about(event: &AgentEvent) -> Option<String> {
             let what = if offer.accepted { "accepted" } else { "made" };
             format!("offer {} {what}, stands {} hours", offer.offer, offer.expires_h)
         }
+        AgentEvent::Mood(switch) => {
+            let names = |what: Vec<String>| if what.is_empty() { "none".to_owned() } else { what.join(", ") };
+            let cues = switch.cues.iter().filter_map(|cue| serde_json::to_value(cue.cue).ok());
+            let cues = names(cues.filter_map(|cue| cue.as_str().map(str::to_owned)).collect());
+            let (kind, on) = (switch.kind.name(), if switch.on { "on" } else { "off" });
+            format!("{kind} {on} ({:.2}), cues: {cues}; effects: {}", switch.score, names(switch.effects.clone()))
+        }
         AgentEvent::Tool(tool) => format!("tool {}: {}", tool.tool, tool.verdict),
         AgentEvent::Unsaid { why } => format!("a sentence of the model was not said: {why}"),
         _ => return None,
@@ -213,4 +248,20 @@ async fn answer_of(model: &dyn LanguageModel, request: ChatRequest) -> (Option<S
         }
     };
     (given, calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feeling_is_read() {
+        assert_eq!(feeling_of(" impatient .9"), Ok((MoodKind::Impatient, 0.9)));
+        assert_eq!(feeling_of(" anger .8"), Ok((MoodKind::Angry, 0.8)));
+        assert_eq!(feeling_of(" happy"), Ok((MoodKind::Happy, 0.9)));
+        assert_eq!(feeling_of(" calm").map(|(_, likely)| likely), Ok(0.0));
+        for text in ["", " cross .8", " angry 8", " angry NaN", " angry .8 .9"] {
+            assert!(feeling_of(text).unwrap_err().contains("/feel impatient .9"), "{text}");
+        }
+    }
 }

@@ -62,7 +62,8 @@ pub enum MoodCueKind {
     BargeIns,
     /// An interruption in the first part of the agent's line: the share of the line that was heard.
     EarlyOverlap,
-    /// Words of the answer, as a logarithm against the caller's own to that kind of question; negative is shorter.
+    /// How long the voice of the answer lasted, as a logarithm against the caller's own to that kind of question; negative is
+    /// shorter.
     ShorterAnswers,
     /// Silence before the answer, as a logarithm against the caller's own; negative is sooner.
     ShorterGaps,
@@ -70,7 +71,7 @@ pub enum MoodCueKind {
     ExplicitWords,
     /// Words that say it was understood long ago.
     WearyWords,
-    /// "Hello?" and its like in the middle of the call.
+    /// "Hello?" and its like in the middle of the call: not in the caller's first turn.
     Hello,
     /// The same was said before: how alike, 0 to 1.
     RepeatedQuestion,
@@ -120,8 +121,9 @@ pub struct MoodSwitch {
     pub score: f32,
     /// Why: everything that was noticed in the turns that count.
     pub cues: Vec<MoodCue>,
-    /// What the flow does about it: `concise`, `rate 90`, `softer`, `sentences 1`, `say`, `goto NAME` and so on; none where
-    /// it has no rule, or when it ceases.
+    /// What the flow does about it: `concise`, `rate 90`, `softer`, `sentences 1`, and what happened once: `say`, `goto NAME`,
+    /// `disposition NAME` and so on; none where it has no rule, or when it ceases. A later entry for the same mood, without
+    /// cues, says what changed because another state has other rules (`no more rate 90`), or what only happened then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<String>,
 }

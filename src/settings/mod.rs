@@ -111,6 +111,7 @@ impl Settings {
         };
         self.sip.check().map_err(|e| refuse("sip")(&e))?;
         self.media.check().map_err(|e| refuse("media")(&e))?;
+        self.turn.mood.check().map_err(|e| refuse("turn.mood")(&e))?;
         self.http.validate().map_err(|e| refuse("http")(&e))?;
         self.telesales.check().map_err(|e| refuse("telesales")(&e))?;
         Ok(())

@@ -193,7 +193,12 @@ impl<'a> Stage<'a> {
                 let covers = self.now;
                 self.at(self.now + 20 + spread as u64, Event::Final { covers });
             }
-            Action::FinishUtterance => self.ears.finish(self.now),
+            Action::FinishUtterance { usual } => {
+                self.ears.finish(self.now);
+                if let Some(temper) = &mut self.temper {
+                    temper.finish(MediaTime::from_ms(self.now), usual);
+                }
+            }
             Action::Ask { ask, request } => {
                 self.thinking.insert(ask);
                 let at = self.now + self.setup.model_ms;

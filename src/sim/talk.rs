@@ -213,7 +213,7 @@ impl<'a> Talk<'a> {
             | Action::Unduck
             | Action::Manner(_)
             | Action::Expect(_)
-            | Action::FinishUtterance
+            | Action::FinishUtterance { .. }
             | Action::SendDtmf(_) => {}
         }
     }

@@ -2,14 +2,15 @@
 //!
 //! These numbers were fixed before the agent's score was tuned on them. All are assumptions: there is no recording of
 //! impatient callers to take them from. What is taken from elsewhere is how well a voice's anger is told (area under the curve
-//! of about 0.9, from 85 % of clips on the telephone) and that a z-score against a usual voice known from n turns has a
-//! deviation of √(1 + 1/n).
+//! of about 0.9, from 85 % of clips on the telephone). The caller's usual voice is learned as the engine `prosody` learns it, with
+//! the code that does it there, from the turns that the agent lets it learn from: a caller who is impatient and not noticed becomes the
+//! measure of the rest here, too.
 
 use super::caller::normal;
 use super::corpus::{Corpus, CorpusError};
 use super::dice::Dice;
 use crate::audio::MediaTime;
-use crate::speech::{Emotion, EmotionLabel, VoiceChange};
+use crate::speech::{Emotion, EmotionLabel, UsualVoice};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -166,6 +167,19 @@ const IMPATIENT: [(&str, Ways); 5] = [
 /// Calm callers become no other; impatient ones do so in one of these turns, from 0.
 const BEGINS: (f64, f64) = (2.0, 6.0);
 
+/// A caller's own mean counts as much as the average speaker's after so many turns, as in the engine.
+const OWN_TURNS: f64 = 3.0;
+
+/// What an emotion engine heard of a turn that is open.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Sounding {
+    at: MediaTime,
+    heard_ms: u32,
+    values: [Option<f32>; 3],
+    /// It was an impatient turn.
+    impatient: bool,
+}
+
 /// The words for it.
 #[derive(Debug)]
 pub(super) struct Phrases(BTreeMap<String, Vec<String>>);
@@ -207,6 +221,12 @@ pub(super) struct Temper<'a> {
     turns: u64,
     /// There is an emotion engine.
     engine: bool,
+    /// What it knows of the caller's voice.
+    usual: UsualVoice,
+    /// Of the turns that it learned, the impatient ones.
+    learned_impatient: u32,
+    /// What it heard since the agent finished the last utterance.
+    open: Vec<Sounding>,
 }
 
 impl<'a> Temper<'a> {
@@ -221,7 +241,20 @@ impl<'a> Temper<'a> {
             let (kind, ways) = IMPATIENT[(number / 2) as usize % IMPATIENT.len()];
             (kind, PLAIN, ways, Some(turn))
         };
-        Self { kind, begins, calm, ways, phrases, rng, question: None, turns: 0, engine }
+        Self {
+            kind,
+            begins,
+            calm,
+            ways,
+            phrases,
+            rng,
+            question: None,
+            turns: 0,
+            engine,
+            usual: UsualVoice::default(),
+            learned_impatient: 0,
+            open: Vec::new(),
+        }
     }
 
     fn now(&self) -> &Ways {
@@ -298,18 +331,29 @@ impl<'a> Temper<'a> {
         if !self.engine {
             return None;
         }
-        let ways = *self.now();
+        let (ways, calm) = (*self.now(), self.calm);
+        let impatient = ways != calm;
+        let learned = f64::from(self.usual.turns());
+        // The engine holds a voice against a mix of the average speaker and the caller's mean: what it learned from impatient
+        // turns it takes for the caller's way.
+        let taken_for_usual = f64::from(self.learned_impatient) / (learned + OWN_TURNS);
         let rng = &mut self.rng;
-        let mut probability = |median: f64| {
-            let logit = (median / (1.0 - median)).ln() + 1.1 * ways.noise * normal(rng);
-            (1.0 / (1.0 + (-logit).exp())) as f32
+        let logit = |share: f64| (share / (1.0 - share)).ln();
+        let mut probability = |now: f64, calm: f64, impatient: f64| {
+            let shift = taken_for_usual * (logit(impatient) - logit(calm));
+            let odds = logit(now) - shift + 1.1 * ways.noise * normal(rng);
+            (1.0 / (1.0 + (-odds).exp())) as f32
         };
-        let (anger, arousal, valence) = (probability(ways.anger), probability(ways.arousal), probability(ways.valence));
-        let known = self.begins.map_or(self.turns, |begins| self.turns.min(begins)).min(8);
-        let spread = ways.noise * (1.0 + 1.0 / (known.max(1)) as f64).sqrt();
-        let [rate, pitch, loudness] = ways.change.map(|change| change + spread * normal(rng));
-        let unknown = known == 0;
-        let change = |z: f64| if unknown { 0.0 } else { z as f32 };
+        let most = self.ways;
+        let anger = probability(ways.anger, calm.anger, most.anger);
+        let arousal = probability(ways.arousal, calm.arousal, most.arousal);
+        let valence = probability(ways.valence, calm.valence, most.valence);
+        let mut values = [None; 3];
+        for ((value, change), spread) in values.iter_mut().zip(ways.change).zip(UsualVoice::SPREAD) {
+            *value = Some((f64::from(spread) * (change + ways.noise * normal(rng))) as f32);
+        }
+        let heard_ms = heard_ms as u32;
+        self.open.push(Sounding { at, heard_ms, values, impatient });
         let label = if anger > 0.5 {
             EmotionLabel::Anger
         } else if arousal > 0.5 && valence > 0.5 {
@@ -319,19 +363,24 @@ impl<'a> Temper<'a> {
         };
         Some(Emotion {
             at,
-            heard_ms: heard_ms as u32,
+            heard_ms,
             label,
             probability: anger.max(0.5),
             arousal,
             valence,
             anger,
-            voice: VoiceChange {
-                rate_z: change(rate),
-                pitch_z: change(pitch),
-                loudness_z: change(loudness),
-                baseline_turns: known as u32,
-            },
+            voice: self.usual.change(values),
             turn_final: true,
         })
+    }
+
+    /// The agent takes what was said until `at` for an utterance, and lets the engine learn the caller's usual voice from it, or not.
+    pub fn finish(&mut self, at: MediaTime, usual: bool) {
+        let heard = self.open.iter().rfind(|sounding| sounding.at <= at).copied();
+        self.open.retain(|sounding| sounding.at > at);
+        let Some(heard) = heard.filter(|heard| usual && heard.heard_ms >= UsualVoice::LEAST_MS) else { return };
+        let before = self.usual.turns();
+        self.usual.learn(heard.values);
+        self.learned_impatient += u32::from(heard.impatient && self.usual.turns() > before);
     }
 }

@@ -140,8 +140,9 @@ pub trait EmotionDetector: Send {
     /// The caller paused, and what was pushed until `now` may be all: what is to be said of it. None: too little of it was
     /// speech. Pushing may go on.
     fn pause(&mut self, now: MediaTime) -> Option<Emotion>;
-    /// The utterance is over; its voice becomes a part of the caller's usual one. What is pushed from now on is the next one.
-    fn finish(&mut self);
+    /// The utterance is over; what is pushed from now on is the next one. With `usual` its voice becomes a part of the caller's
+    /// usual one; without it nothing is learned: it was somebody else, or the caller out of temper.
+    fn finish(&mut self, usual: bool);
 }
 
 /// Makes recogniser streams, one per call.

@@ -9,6 +9,7 @@ mod gate;
 mod manner;
 mod pauses;
 mod score;
+mod usual;
 mod utterance;
 pub mod voice;
 
@@ -25,4 +26,5 @@ pub use gate::{Gate, GateConfig, PreRoll};
 pub use manner::Manner;
 pub use pauses::{PauseCurve, SHORTEST_S};
 pub use score::{VadFigures, VadScore, VadTrace, roc_auc};
+pub use usual::UsualVoice;
 pub use utterance::{AnswerKind, Expectation, Hypothesis, HypothesisKind, Language, SpeechEdge};

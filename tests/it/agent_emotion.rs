@@ -3,7 +3,9 @@
 use crate::agent_session::{Session, ms, times};
 use std::path::Path;
 use std::sync::Arc;
-use tipring::agent::{Action, AgentEvent, Flow, FlowError, Input, MoodConfig, Severity, TurnConfig};
+use tipring::agent::{
+    Action, AgentEvent, AgentPlan, Chat, ChatOutput, Flow, FlowError, Input, MoodConfig, Severity, TurnConfig,
+};
 use tipring::record::{EndReason, MoodCueKind, MoodKind, MoodSwitch, Speaker};
 use tipring::speech::{Cue, Emotion, EmotionLabel, Manner, Reply, Role, VoiceChange};
 
@@ -192,6 +194,172 @@ fn an_angry_caller_is_told_sorry_once_and_then_given_a_person() {
             (MoodKind::Angry, true, vec!["transfer".to_owned(), "disposition angry".to_owned()]),
         ]
     );
+}
+
+/// Whoever is impatient is left alone, but not before the words were followed; one state has rules of its own.
+const LEAVES: &str = r#"
+name = "leaves"
+start = "hello"
+[fallback]
+say = "Sorry, goodbye."
+hang_up = true
+
+[[on_emotion]]
+when = "impatient"
+concise = true
+goto = "leave"
+disposition = "stopped"
+
+[state.hello]
+say = { say = "Do you want to hear it all?", short = "All?" }
+[[state.hello.on]]
+phrases = ["yes"]
+goto = "order"
+
+[state.order]
+say = "Now buy this."
+[[state.order.on]]
+phrases = ["what is it"]
+say = "It is a thing."
+[[state.order.on]]
+phrases = ["later"]
+goto = "later"
+
+[state.later]
+say = "When shall we call?"
+[[state.later.on_emotion]]
+when = "impatient"
+rate = 110
+[[state.later.on]]
+phrases = ["monday"]
+goto = "order"
+[[state.later.on]]
+phrases = ["never"]
+say = "All right."
+
+[state.leave]
+say = "I will leave you alone."
+hang_up = true
+"#;
+
+/// The effects of each entry for impatience, in their order.
+fn effects(session: &Session) -> Vec<Vec<String>> {
+    moods(session).iter().filter(|switch| switch.on).map(|switch| switch.effects.clone()).collect()
+}
+
+/// The caller says this, and is answered.
+fn says(call: &mut Session, words: &str) {
+    let now = call.now.ms();
+    call.caller(now + 300, 800, words).run(now + 3_000).quiet();
+}
+
+#[test]
+fn a_rule_that_would_lead_elsewhere_than_the_words_waits_for_the_next_turn() {
+    let mut call = Session::new(LEAVES);
+    call.quiet();
+    says(&mut call, "yes hurry up");
+    assert_eq!(call.lines().last(), Some(&"Now buy this."), "the words first");
+    assert_eq!(effects(&call), [["concise"]], "what did not happen is not in the record");
+    assert_eq!(call.agent.disposition(), None);
+    let now = call.now.ms();
+    call.caller(now + 300, 800, "what is it").run(now + 5_000);
+    assert_eq!(call.lines().last(), Some(&"I will leave you alone."));
+    assert_eq!(call.agent.disposition(), Some("stopped"));
+    assert_eq!(effects(&call), [vec!["concise"], vec!["goto leave", "disposition stopped"]]);
+}
+
+#[test]
+fn what_a_mood_leads_to_in_another_state_is_in_the_record() {
+    // Without the rule's once-only part.
+    let flow = LEAVES.replace("goto = \"leave\"\ndisposition = \"stopped\"\n", "");
+    let flow = flow.replace("[state.leave]\nsay = \"I will leave you alone.\"\nhang_up = true\n", "");
+    let mut call = Session::new(&flow);
+    call.quiet();
+    says(&mut call, "yes hurry up");
+    says(&mut call, "later please hurry up");
+    says(&mut call, "monday hurry up");
+    assert_eq!(
+        effects(&call),
+        [vec!["concise"], vec!["no more concise", "rate 110"], vec!["no more rate 110", "concise"]]
+    );
+    assert!(moods(&call)[1].cues.is_empty(), "why it is on was told before");
+}
+
+#[test]
+fn only_what_was_usual_teaches_how_the_caller_usually_sounds() {
+    let mut call = session();
+    call.quiet();
+    says(&mut call, "what is it");
+    let now = call.now.ms();
+    angry(&mut call, now + 1_100, 0.9);
+    says(&mut call, "what is it");
+    // A cough: its sound is not the next turn's either.
+    let now = call.now.ms();
+    angry(&mut call, now + 390, 0.95);
+    call.caller(now + 300, 80, "").run(now + 2_000).quiet();
+    says(&mut call, "what is it");
+    let finished = call.actions.iter().filter_map(|(_, action)| match action {
+        Action::FinishUtterance { usual } => Some(*usual),
+        _ => None,
+    });
+    assert_eq!(finished.collect::<Vec<_>>(), [true, false, false, true]);
+    let turns = call.turns();
+    let last = turns.iter().rfind(|turn| turn.speaker == Speaker::Caller).unwrap();
+    assert!(last.emotion.as_ref().unwrap().voice.is_none(), "{last:?}");
+}
+
+#[test]
+fn a_rule_without_thresholds_takes_those_of_the_settings() {
+    const SOFTER: &str = "[[on_emotion]]\nwhen = \"angry\"\nsofter = true\n";
+    let (head, tail) = FLOW.split_once("[[on_emotion]]").unwrap();
+    let (_, tail) = tail.split_once("[[global]]").unwrap();
+    let flow = format!("{head}{SOFTER}[[global]]{tail}");
+    let softer = |mood: MoodConfig| {
+        let mut call = Session::with(&flow, TurnConfig { mood, ..times() });
+        call.quiet();
+        let now = call.now.ms();
+        angry(&mut call, now + 1_100, 0.7);
+        says(&mut call, "what is it");
+        manners(&call).iter().any(|manner| manner.softer)
+    };
+    assert!(!softer(MoodConfig::default()), "two turns are wanted");
+    assert!(softer(MoodConfig { shown_turns: 1, ..MoodConfig::default() }));
+    assert!(!softer(MoodConfig { shown_turns: 1, shown: 0.8, ..MoodConfig::default() }));
+}
+
+#[test]
+fn rules_can_be_tried_in_writing() {
+    let flow = Arc::new(Flow::parse(FLOW, "moods.toml").unwrap());
+    let chat = || {
+        let mut chat = Chat::new(Arc::clone(&flow), AgentPlan::default(), &TurnConfig::default());
+        chat.start();
+        chat
+    };
+    let lines = |outputs: &[ChatOutput]| -> Vec<String> {
+        let line = |output: &ChatOutput| match output {
+            ChatOutput::Line { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        outputs.iter().filter_map(line).collect()
+    };
+    let mut hasty = chat();
+    let outputs = hasty.say("get to the point");
+    assert_eq!(lines(&outputs), ["Do you want more?"]);
+    let told = outputs.iter().find_map(|output| match output {
+        ChatOutput::Event(AgentEvent::Mood(switch)) => Some(switch),
+        _ => None,
+    });
+    assert_eq!(told.unwrap().effects, ["concise", "rate 110", "skip pitch for order"]);
+    let mut cross = chat();
+    cross.feel(MoodKind::Angry, 0.9);
+    assert_eq!(lines(&cross.say("what is it"))[0], "I am sorry about that.");
+    assert!(cross.say("what is it").contains(&ChatOutput::Transfer { target: "100".to_owned() }));
+    let mut patient = chat();
+    patient.feel(MoodKind::Impatient, 0.95);
+    assert_eq!(lines(&patient.say("yes")), ["Do you order?"]);
+    patient.feel(MoodKind::Impatient, 0.0);
+    assert!(patient.say("how big is it").iter().any(|output| matches!(output, ChatOutput::Ask(_))));
+    assert_eq!(lines(&patient.answer(None)), ["I do not know.", "Would you perhaps like to order it today?"]);
 }
 
 #[test]

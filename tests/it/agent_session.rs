@@ -304,7 +304,7 @@ impl Session {
                     };
                     self.schedule(self.now.plus_ms(ASR_MS), Input::Heard(heard));
                 }
-                Action::FinishUtterance => self.utterance_from = self.now,
+                Action::FinishUtterance { .. } => self.utterance_from = self.now,
                 Action::Ask { ask, .. } => {
                     for (delay, reply) in self.model.replies.clone() {
                         self.schedule(self.now.plus_ms(delay), Input::Reply { ask: *ask, reply });

@@ -155,6 +155,22 @@ fn the_doctor_names_who_has_a_port_and_who_does_not_answer() {
 }
 
 #[test]
+fn the_doctor_opens_the_emotion_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |key: &'static str, value: &str| findings(folder.path(), &[(key, value.to_owned())]);
+    let (code, found) = with("ENGINE__EMOTION__ENGINE", "prosdy");
+    assert_eq!(code, Some(1));
+    finding(&found, "emotion", "error", "there is no engine 'prosdy'; use one of: prosody, off");
+    let (code, found) = with("ENGINE__EMOTION__MODEL", "/nowhere/mine.emotion");
+    assert_eq!(code, Some(1));
+    finding(&found, "emotion", "error", "/nowhere/mine.emotion");
+    let (_, found) = with("ENGINE__EMOTION__ENGINE", "off");
+    finding(&found, "emotion", "ok", "off");
+    let (_, found) = with("TURN__MOOD__TRACK", "false");
+    finding(&found, "emotion", "ok", "not used");
+}
+
+#[test]
 fn the_doctor_hears_and_understands_its_own_voice() {
     let folder = tempfile::tempdir().unwrap();
     let engines = [("ENGINE__ASR", "pocketsphinx".to_owned()), ("ENGINE__TTS", "flite".to_owned())];

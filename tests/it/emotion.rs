@@ -27,7 +27,7 @@ fn frames(samples: &[i16]) -> Vec<AudioFrame> {
 fn hear(ear: &mut dyn EmotionDetector, frames: &[AudioFrame]) -> Vec<Emotion> {
     let mut said: Vec<Emotion> = frames.iter().filter_map(|frame| ear.push(frame)).collect();
     said.extend(ear.pause(frames.last().unwrap().end()));
-    ear.finish();
+    ear.finish(true);
     said
 }
 

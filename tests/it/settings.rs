@@ -81,6 +81,9 @@ fn mistakes_say_where_they_are() {
     says(load(None, &[("TIPRING__STORE__RECENT", "many")]), &["TIPRING__STORE__RECENT", "many"]);
     says(load(None, &[("TIPRING__HTTP__LISTEN", "0.0.0.0:80")]), &["http.listen", "allow_remote"]);
     says(load(Some("[media]\nrtp_ports = [9, 3]"), &[]), &["media.rtp_ports", "20000"]);
+    says(load(None, &[("TIPRING__TURN__MOOD__ON", "7")]), &["turn.mood.on is 7"]);
+    says(load(Some("[turn.mood]\noff = 0.95"), &[]), &["turn.mood.off is 0.95", "not be above on"]);
+    says(load(Some("[turn.mood]\nshown_turns = 0"), &[]), &["turn.mood.shown_turns", "1 to 5"]);
     let missing = Settings::load(Some(Path::new("/nowhere/x.toml")), []).err().unwrap().to_string();
     assert!(missing.contains("/nowhere/x.toml"), "{missing}");
 }

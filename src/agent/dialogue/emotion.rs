@@ -6,18 +6,13 @@
 
 use super::document::Texts;
 use super::flow::{Flow, Outcome, Step};
-use crate::agent::mood::{EXPLICIT_EN, EXPLICIT_ZH, Feeling};
+use crate::agent::mood::{EXPLICIT_EN, EXPLICIT_ZH, Feeling, SLACK};
 use crate::record::MoodKind;
 use crate::speech::Language;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// The probability over which a voice counts where a rule names none, and in how many turns in a row.
-pub(super) const OVER: f32 = 0.6;
-pub(super) const TURNS: usize = 2;
-/// So far under its threshold a mood that has begun ends.
-pub(super) const SLACK: f32 = 0.15;
 /// Sentences of a language model's answer where a rule asks for brevity and names no number.
 pub(super) const BRIEF: usize = 1;
 
@@ -48,8 +43,10 @@ pub(super) struct EmotionDoc {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct EmotionRule {
     pub when: MoodKind,
-    pub over: f32,
-    pub turns: usize,
+    /// The probability over which the voice counts; none: that of the settings.
+    pub over: Option<f32>,
+    /// In so many turns in a row; none: as many as the settings say.
+    pub turns: Option<usize>,
     pub concise: bool,
     pub sentences: Option<usize>,
     pub rate_percent: Option<u16>,
@@ -93,29 +90,40 @@ impl EmotionRule {
         if self.when == MoodKind::Impatient {
             return feeling.impatient;
         }
-        feeling.shows(self.when, self.over, self.turns) || on && feeling.shows(self.when, self.over - SLACK, 1)
+        let (over, turns) = (self.over.unwrap_or(feeling.over), self.turns.unwrap_or(feeling.turns));
+        feeling.shows(self.when, over, turns) || on && feeling.shows(self.when, over - SLACK, 1)
     }
 
-    /// In words, for the record.
-    pub fn effects(&self, flow: &Flow) -> Vec<String> {
-        let name = |state: usize| flow.states.get(state).map_or("", |state| state.name.as_str());
+    /// What it does as long as it is on, in words for the record.
+    pub fn lasting(&self, flow: &Flow) -> Vec<String> {
         let mut out = Vec::new();
-        let mut add = |wanted: bool, what: String| out.extend(wanted.then_some(what));
-        add(self.concise, "concise".to_owned());
-        add(self.sentences.is_some(), format!("sentences {}", self.sentences.unwrap_or_default()));
-        add(self.rate_percent.is_some(), format!("rate {}", self.rate_percent.unwrap_or_default()));
-        add(self.softer, "softer".to_owned());
-        for (state, instead) in &self.skip {
-            add(true, format!("skip {} for {}", name(*state), name(*instead)));
-        }
-        add(self.step.say.is_some(), "say".to_owned());
-        match &self.step.then {
-            Outcome::Goto(state) => add(true, format!("goto {}", name(*state))),
-            Outcome::Transfer(_) => add(true, "transfer".to_owned()),
-            Outcome::HangUp => add(true, "hang_up".to_owned()),
-            Outcome::Stay | Outcome::AskAgain | Outcome::Repeat | Outcome::Call(_) | Outcome::Return => {}
-        }
-        add(self.step.disposition.is_some(), format!("disposition {}", self.step.disposition.as_deref().unwrap_or("")));
+        out.extend(self.concise.then(|| "concise".to_owned()));
+        out.extend(self.sentences.map(|most| format!("sentences {most}")));
+        out.extend(self.rate_percent.map(|rate| format!("rate {rate}")));
+        out.extend(self.softer.then(|| "softer".to_owned()));
+        out.extend(
+            self.skip
+                .iter()
+                .map(|(state, instead)| format!("skip {} for {}", name(flow, *state), name(flow, *instead))),
+        );
         out
     }
+
+    /// What it does once, in words for the record.
+    pub fn once(&self, flow: &Flow) -> Vec<String> {
+        let mut out = Vec::new();
+        out.extend(self.step.say.as_ref().map(|_| "say".to_owned()));
+        match &self.step.then {
+            Outcome::Goto(state) => out.push(format!("goto {}", name(flow, *state))),
+            Outcome::Transfer(_) => out.push("transfer".to_owned()),
+            Outcome::HangUp => out.push("hang_up".to_owned()),
+            Outcome::Stay | Outcome::AskAgain | Outcome::Repeat | Outcome::Call(_) | Outcome::Return => {}
+        }
+        out.extend(self.step.disposition.as_ref().map(|disposition| format!("disposition {disposition}")));
+        out
+    }
+}
+
+fn name(flow: &Flow, state: usize) -> &str {
+    flow.states.get(state).map_or("", |state| state.name.as_str())
 }

@@ -5,12 +5,14 @@
 //! Every channel may be missing: without an emotion engine there are turns and words, without a recogniser voice and turns.
 //! Nothing is concluded from a channel that is not there.
 
+mod haste;
 mod score;
 mod usual;
 mod words;
 
+pub(crate) use haste::{EXPLICIT_EN, EXPLICIT_ZH, asks_for_haste};
+pub(crate) use score::SHOWN;
 pub use score::{MoodConfig, shown_channels};
-pub(crate) use words::{EXPLICIT_EN, EXPLICIT_ZH, asks_for_haste};
 
 use crate::audio::MediaTime;
 use crate::record::{EmotionPoint, MoodCue, MoodCueKind, MoodKind, MoodSwitch, TurnEmotion, VoiceEmotion};
@@ -23,10 +25,14 @@ use usual::Usual;
 const RECENT: usize = 3;
 /// Earlier turns with which a question is compared.
 const EARLIER: usize = 6;
+/// So far under its threshold a mood that has begun ends.
+pub(crate) const SLACK: f32 = 0.15;
 /// Turns of which the voice's emotion is remembered: no rule asks for more.
 pub(crate) const REMEMBERED: usize = 5;
 /// A voice that was heard for less than this says nothing.
 const LEAST_HEARD_MS: u32 = 400;
+/// A voice that is likelier angry than not, and a turn that is likelier an impatient one than not, is not the caller's usual way.
+const UNUSUAL: f32 = 0.5;
 
 /// A turn of the caller, as the agent saw it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -62,6 +68,9 @@ pub(crate) struct Feeling {
     pub tracked: bool,
     /// The switch for impatience is on.
     pub impatient: bool,
+    /// The probability over which a voice shows something, and in how many turns in a row, where a rule does not say.
+    pub over: f32,
+    pub turns: usize,
     /// The latest turns' voices, the newest first, at most [`REMEMBERED`]; none where too little was heard.
     pub shown: VecDeque<Option<Shown>>,
 }
@@ -121,18 +130,28 @@ pub(crate) struct Mood {
     feeling: Feeling,
     /// Kinds other than impatience that are on.
     shown: [bool; 4],
+    /// The call has had a turn of the caller.
+    begun: bool,
+    /// The latest turn was the caller's usual way.
+    usual_turn: bool,
+    /// How likely impatience is said to be by hand.
+    said_impatience: Option<f32>,
 }
 
 impl Mood {
     pub fn new(config: MoodConfig) -> Self {
+        let turns = config.shown_turns.clamp(1, REMEMBERED);
         Self {
             voice: None,
             barge_ins: VecDeque::with_capacity(RECENT),
             earlier: VecDeque::with_capacity(EARLIER),
             usual: Usual::default(),
             score: Score::new(),
-            feeling: Feeling { tracked: config.track, ..Feeling::default() },
+            feeling: Feeling { tracked: config.track, over: config.shown, turns, ..Feeling::default() },
             shown: [false; 4],
+            begun: false,
+            usual_turn: true,
+            said_impatience: None,
             config,
         }
     }
@@ -165,6 +184,12 @@ impl Mood {
         let noticed = self.notice(voice.as_ref(), facts);
         let before = self.score.on();
         let impatience = self.score.turn(&noticed, &self.config);
+        if let Some(likely) = self.said_impatience {
+            self.score.presume(likely, &self.config);
+        }
+        self.begun = true;
+        self.usual_turn =
+            !self.score.on() && impatience < UNUSUAL && voice.as_ref().is_none_or(|voice| voice.anger < UNUSUAL);
         let cues: Vec<MoodCue> = noticed.cues().collect();
         let mut switches = Vec::new();
         if self.score.on() != before {
@@ -188,15 +213,15 @@ impl Mood {
         let latest = self.feeling.shown.iter().flatten().next()?.of(kind);
         let on = self.shown.get_mut(kind as usize)?;
         let now = if *on {
-            latest > self.config.shown - 0.15
+            latest > self.feeling.over - SLACK
         } else {
-            self.feeling.shows(kind, self.config.shown, self.config.shown_turns.clamp(1, REMEMBERED))
+            self.feeling.shows(kind, self.feeling.over, self.feeling.turns)
         };
         if std::mem::replace(on, now) == now {
             return None;
         }
         let cue = cue_of(kind);
-        let values = self.feeling.shown.iter().flatten().take(self.config.shown_turns).map(|shown| shown.of(kind));
+        let values = self.feeling.shown.iter().flatten().take(self.feeling.turns).map(|shown| shown.of(kind));
         let cues =
             if now { values.map(|value| MoodCue { channel: cue.channel(), cue, value }).collect() } else { Vec::new() };
         Some(MoodSwitch { at, kind, on: now, score: latest, cues, effects: Vec::new() })
@@ -205,6 +230,16 @@ impl Mood {
     /// The turn that is open is none of the caller's.
     pub fn forget(&mut self) {
         self.voice = None;
+    }
+
+    /// The latest turn sounded as the caller usually does: what hears the voice may learn from it.
+    pub fn was_usual(&self) -> bool {
+        self.usual_turn
+    }
+
+    /// Impatience is so likely from now on, whatever is noticed: for those who try a flow out. None: what is noticed counts.
+    pub fn presume(&mut self, likely: Option<f32>) {
+        self.said_impatience = likely;
     }
 
     /// How the caller sounds, for a language model: a sentence, never a figure.
@@ -268,7 +303,8 @@ impl Mood {
         if spoken.weary {
             noticed.set(MoodCueKind::WearyWords, 1.0);
         }
-        if spoken.hello {
+        // Whoever answers the telephone says it.
+        if spoken.hello && self.begun {
             noticed.set(MoodCueKind::Hello, 1.0);
         }
         if spoken.repeated > 0.0 {

@@ -2,9 +2,11 @@
 //! is evidence that raises or lowers them; between turns a patient caller may become impatient and an impatient one patient
 //! again. The switch has two thresholds and wants two cues from two channels, unless the words are explicit.
 
+use super::REMEMBERED;
 use crate::record::{MoodChannel, MoodCue, MoodCueKind};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// How a caller's mood is told. The `[turn.mood]` section.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -22,13 +24,44 @@ pub struct MoodConfig {
     pub fades: f32,
     /// Probability over which a voice counts as angry, distressed or happy, where a flow's rule does not say otherwise.
     pub shown: f32,
-    /// In so many turns in a row.
+    /// In so many turns in a row, 1 to 5; where a flow's rule does not say otherwise.
     pub shown_turns: usize,
+}
+
+/// What a probability over which a voice counts may be.
+pub(crate) const SHOWN: RangeInclusive<f32> = 0.3..=0.95;
+
+impl MoodConfig {
+    /// Whether the values can be meant.
+    ///
+    /// # Errors
+    /// The key, what it is and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let share = |key: &str, value: f32, range: RangeInclusive<f32>| match range.contains(&value) {
+            true => Ok(()),
+            false => {
+                Err(format!("turn.mood.{key} is {value}: write a number from {} to {}", range.start(), range.end()))
+            }
+        };
+        share("on", self.on, 0.05..=1.0)?;
+        share("off", self.off, 0.0..=1.0)?;
+        share("becomes", self.becomes, 0.0..=1.0)?;
+        share("fades", self.fades, 0.0..=1.0)?;
+        share("shown", self.shown, SHOWN)?;
+        if self.off > self.on {
+            let (on, off) = (self.on, self.off);
+            return Err(format!("turn.mood.off is {off} and turn.mood.on {on}: off must not be above on"));
+        }
+        if !(1..=REMEMBERED).contains(&self.shown_turns) {
+            return Err(format!("turn.mood.shown_turns is {}: write 1 to {REMEMBERED}", self.shown_turns));
+        }
+        Ok(())
+    }
 }
 
 impl Default for MoodConfig {
     fn default() -> Self {
-        Self { track: true, on: 0.85, off: 0.3, becomes: 0.05, fades: 0.1, shown: 0.6, shown_turns: 2 }
+        Self { track: true, on: 0.85, off: 0.3, becomes: 0.045, fades: 0.1, shown: 0.6, shown_turns: 2 }
     }
 }
 
@@ -53,20 +86,21 @@ const fn part(cue: MoodCueKind, from: f32, to: f32, weight: f32, counts: f32) ->
 
 /// Logarithms of odds, fitted so that the running odds are right over the turns of the development half of the scripted calls
 /// (`scripts/eval/mood_weights.py` on what `tipring simulate mood --half dev --trace` writes), one fifth of the calls without a
-/// voice. What is explicit switches by itself, so its weight is set.
+/// voice. What is explicit switches by itself, so its weight is set. Interruptions weigh nothing beside how early they came, and
+/// are a reason only.
 const PARTS: [Part; 12] = [
-    part(MoodCueKind::Anger, 0.1, 0.8, 3.7, 0.35),
-    part(MoodCueKind::FasterSpeech, -1.5, 3.0, 3.1, 0.8),
-    part(MoodCueKind::HigherPitch, -1.5, 3.0, 2.3, 0.8),
-    part(MoodCueKind::LouderVoice, -1.5, 3.0, 3.0, 0.8),
-    part(MoodCueKind::BargeIns, 0.0, 3.0, 0.1, 1.0),
+    part(MoodCueKind::Anger, 0.1, 0.8, 3.8, 0.35),
+    part(MoodCueKind::FasterSpeech, -1.5, 3.0, 2.2, 0.8),
+    part(MoodCueKind::HigherPitch, -1.5, 3.0, 1.9, 0.8),
+    part(MoodCueKind::LouderVoice, -1.5, 3.0, 2.4, 0.8),
+    part(MoodCueKind::BargeIns, 0.0, 3.0, 0.0, 1.0),
     part(MoodCueKind::EarlyOverlap, 0.85, 0.1, 3.8, 0.85),
-    part(MoodCueKind::ShorterAnswers, 1.0, -1.5, 0.2, -0.4),
+    part(MoodCueKind::ShorterAnswers, 1.0, -1.5, 0.15, -0.4),
     part(MoodCueKind::ShorterGaps, 1.0, -1.5, 2.9, -0.4),
     part(MoodCueKind::ExplicitWords, 0.0, 1.0, 7.0, 1.0),
     part(MoodCueKind::WearyWords, 0.0, 1.0, 2.3, 1.0),
-    part(MoodCueKind::Hello, 0.0, 1.0, 2.9, 1.0),
-    part(MoodCueKind::RepeatedQuestion, 0.2, 0.6, 0.8, 0.35),
+    part(MoodCueKind::Hello, 0.0, 1.0, 2.3, 1.0),
+    part(MoodCueKind::RepeatedQuestion, 0.2, 0.6, 0.9, 0.35),
 ];
 
 /// The channels of which a turn showed enough to be a reason; with `true` the words asked for haste.
@@ -78,7 +112,7 @@ pub fn shown_channels(cues: &[MoodCue]) -> (BTreeSet<MoodChannel>, bool) {
 
 /// What a channel that was there says against impatience before its cues are counted; one that is missing says nothing.
 const AGAINST: [(MoodChannel, f32); 3] =
-    [(MoodChannel::Voice, 5.3), (MoodChannel::Turns, 1.3), (MoodChannel::Words, 0.4)];
+    [(MoodChannel::Voice, 4.3), (MoodChannel::Turns, 1.35), (MoodChannel::Words, 0.2)];
 
 fn odds(probability: f32) -> f32 {
     let p = probability.clamp(1e-4, 1.0 - 1e-4);
@@ -187,13 +221,14 @@ impl Score {
         let becomes = config.becomes.clamp(0.0, 1.0);
         let before = self.now.map_or(becomes, |now| now * (1.0 - config.fades.clamp(0.0, 1.0)) + (1.0 - now) * becomes);
         let evidence = noticed.evidence();
-        let alone = probability(odds(becomes) + evidence);
+        let mut alone = probability(odds(becomes) + evidence);
         let mut now = probability(odds(before) + evidence);
         let before = std::mem::replace(&mut self.latest, noticed.reasons().collect());
         self.reasons = self.latest.clone();
         self.reasons.extend(before.into_iter().filter(|old| !self.latest.iter().any(|new| new.cue == old.cue)));
         if noticed.has(MoodCueKind::ExplicitWords) {
             now = now.max(SAID_SO);
+            alone = alone.max(SAID_SO);
             self.on = true;
         } else if self.on {
             self.on = now >= config.off;
@@ -203,6 +238,12 @@ impl Score {
         }
         self.now = Some(now);
         alone
+    }
+
+    /// Impatience is so likely, whatever was noticed; one channel is enough for the switch then.
+    pub fn presume(&mut self, likely: f32, config: &MoodConfig) {
+        self.now = Some(likely.clamp(0.0, 1.0));
+        self.on = likely >= if self.on { config.off } else { config.on };
     }
 }
 
@@ -247,6 +288,33 @@ mod tests {
         assert_eq!(turns(&[USUAL.to_vec(), clear]), [false, true], "one turn that shows it clearly is enough");
         let slight = unusual(&[(Anger, 0.45), (FasterSpeech, 1.4), (LouderVoice, 1.1), (ShorterGaps, -0.8)]);
         assert_eq!(turns(&vec![slight; 4]), [false, false, false, true], "what is slight adds up");
+    }
+
+    #[test]
+    fn a_turn_that_asks_for_haste_is_an_impatient_one_by_itself() {
+        let config = MoodConfig::default();
+        let mut score = Score::new();
+        let alone = score.turn(&noticed(&unusual(&[(ExplicitWords, 1.0), (Anger, 0.1)])), &config);
+        assert!(alone >= SAID_SO && score.smoothed() >= SAID_SO, "{alone}");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_meant_are_refused_by_name() {
+        assert_eq!(MoodConfig::default().check(), Ok(()));
+        let default = MoodConfig::default;
+        for (config, what) in [
+            (MoodConfig { on: 7.0, ..default() }, "turn.mood.on is 7"),
+            (MoodConfig { on: f32::NAN, ..default() }, "turn.mood.on is NaN"),
+            (MoodConfig { off: 9.0, ..default() }, "turn.mood.off is 9"),
+            (MoodConfig { off: 0.9, ..default() }, "off must not be above on"),
+            (MoodConfig { becomes: -0.1, ..default() }, "turn.mood.becomes"),
+            (MoodConfig { fades: 2.0, ..default() }, "turn.mood.fades"),
+            (MoodConfig { shown: 0.0, ..default() }, "turn.mood.shown is 0"),
+            (MoodConfig { shown_turns: 0, ..default() }, "turn.mood.shown_turns is 0: write 1 to 5"),
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
     }
 
     #[test]

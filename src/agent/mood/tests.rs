@@ -60,6 +60,41 @@ fn anger_is_told_after_two_turns_and_ends_after_a_calm_one() {
 }
 
 #[test]
+fn only_the_callers_usual_way_teaches_it() {
+    let mut mood = Mood::new(MoodConfig::default());
+    let mut usual = |text: &str, anger: f32| {
+        mood.heard(emotion(anger, EmotionLabel::Anger, anger));
+        mood.turn(at(1), &facts(text)).unwrap();
+        mood.was_usual()
+    };
+    assert!(usual("what does it cost", 0.2));
+    assert!(!usual("what does it cost", 0.7), "an angry voice is not the measure of later ones");
+    assert!(!usual("get to the point", 0.2), "nor is one of whom it is known that patience is at an end");
+    assert!(!usual("yes", 0.2), "one usual turn is not yet patience");
+}
+
+#[test]
+fn hello_at_the_beginning_is_a_greeting() {
+    let mut mood = Mood::new(MoodConfig::default());
+    let mut hello = || mood.turn(at(1), &facts("hello")).unwrap().0.cues.iter().any(|c| c.cue == MoodCueKind::Hello);
+    assert_eq!([hello(), hello()], [false, true]);
+}
+
+#[test]
+fn what_is_said_by_hand_counts_until_it_is_taken_back() {
+    let mut mood = Mood::new(MoodConfig::default());
+    let mut on = |likely| {
+        mood.presume(likely);
+        mood.turn(at(1), &facts("yes")).unwrap();
+        mood.feeling().impatient
+    };
+    assert_eq!(
+        [on(Some(0.5)), on(Some(0.9)), on(Some(0.5)), on(Some(0.1)), on(None)],
+        [false, true, true, false, false]
+    );
+}
+
+#[test]
 fn an_emotion_of_a_short_sound_is_not_believed() {
     let mut mood = Mood::new(MoodConfig::default());
     mood.heard(Emotion { heard_ms: 200, ..emotion(0.99, EmotionLabel::Anger, 0.99) });

@@ -51,6 +51,33 @@ pub(super) async fn engines(settings: &Settings, tell: &mut Teller<'_>) {
     }
 }
 
+/// Opens the emotion engine as a call does.
+pub(super) fn emotion(settings: &Settings, tell: &mut Teller<'_>) {
+    let track = settings.turn.mood.track;
+    tell(match engine::emotion::build(&settings.engine.emotion) {
+        // The text names the key, the known names or the file.
+        Err(error) => Finding::failed("emotion", error.to_string()),
+        Ok(None) => Finding::ok("emotion", "off: nothing is made of how callers sound"),
+        Ok(Some(engine)) if !track => {
+            Finding::ok("emotion", format!("{}: not used, since turn.mood.track is false", engine.name()))
+        }
+        Ok(Some(engine)) => {
+            let mut detector = engine.open();
+            let said = (0..50).find_map(|n| detector.push(&AudioFrame::silence(MediaTime::from_frames(n))));
+            match said {
+                None => Finding::ok("emotion", format!("{}: the weights can be read", engine.name())),
+                Some(_) => Finding::failed(
+                    "emotion",
+                    format!(
+                        "{}: hears emotion in silence; make engine.emotion.model anew with tipring train emotion",
+                        engine.name()
+                    ),
+                ),
+            }
+        }
+    });
+}
+
 /// Reads every flow; those that the settings name must be there.
 pub(super) fn flows(settings: &Settings, tell: &mut Teller<'_>) -> Option<FlowBook> {
     let book = match app::flows(settings.calls.flows_dir.as_deref()) {

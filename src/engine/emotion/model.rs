@@ -115,7 +115,7 @@ impl Default for Usual {
 
 impl Usual {
     /// Turns that are learned from: what a caller sounds like later is measured against the beginning.
-    pub const MOST: u32 = 12;
+    pub const MOST: u32 = crate::speech::UsualVoice::MOST;
 
     /// Learns a turn.
     pub fn add(&mut self, vector: &Vector) {

@@ -3,7 +3,7 @@
 use super::model::{Model, Usual, Verdict};
 use crate::audio::prosody::{Extractor, Functionals};
 use crate::audio::{AudioFrame, MediaTime};
-use crate::speech::{Emotion, EmotionDetection, EmotionDetector, EngineError, VoiceChange};
+use crate::speech::{Emotion, EmotionDetection, EmotionDetector, EngineError, UsualVoice};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,14 +11,8 @@ use std::sync::Arc;
 const EVERY_MS: u32 = 500;
 /// Less speech than this says nothing, in ms.
 const LEAST_MS: u32 = 250;
-/// Turns with less speech than this do not count for the caller's usual voice, in ms.
-const TURN_MS: u32 = 600;
 /// Speech before its rate is told, in ms.
 const RATE_MS: u32 = 800;
-/// How far a caller's turns spread, as far as it is not known of this one: syllables per second, semitones, dB.
-const SPREAD: [f32; 3] = [0.9, 2.0, 3.0];
-/// The turns that this counts for.
-const SPREAD_TURNS: f32 = 3.0;
 
 /// The weights that are compiled in.
 static WEIGHTS: &[u8] = include_bytes!("../../../audio-models/emotion/prosody.emotion");
@@ -126,7 +120,7 @@ impl ProsodyDetector {
             arousal: verdict.arousal,
             valence: valence.sum(),
             anger: verdict.anger,
-            voice: self.voice.change(&self.functionals),
+            voice: self.voice.change(measures(&self.functionals)),
             turn_final,
         };
         self.verdict = Some(verdict);
@@ -149,10 +143,10 @@ impl EmotionDetector for ProsodyDetector {
         (self.functionals.heard_ms() >= LEAST_MS).then(|| self.judge(now, true)).flatten()
     }
 
-    fn finish(&mut self) {
-        if self.functionals.heard_ms() >= TURN_MS {
+    fn finish(&mut self, usual: bool) {
+        if usual && self.functionals.heard_ms() >= UsualVoice::LEAST_MS {
             self.usual.add(&self.functionals.vector());
-            self.voice.learn(&self.functionals);
+            self.voice.learn(measures(&self.functionals));
         }
         self.functionals.clear();
         self.extractor.forget();
@@ -160,48 +154,8 @@ impl EmotionDetector for ProsodyDetector {
     }
 }
 
-/// Rate, pitch and loudness of a caller's earlier turns.
-#[derive(Clone, Copy, Default, Debug)]
-struct UsualVoice {
-    turns: u32,
-    mean: [f32; 3],
-    squares: [f32; 3],
-}
-
+/// Rate, pitch and loudness, as far as they are known.
 fn measures(functionals: &Functionals) -> [Option<f32>; 3] {
     let rate = (functionals.heard_ms() >= RATE_MS).then(|| functionals.rate());
     [rate, functionals.pitch(), functionals.level_dbfs()]
-}
-
-impl UsualVoice {
-    fn learn(&mut self, functionals: &Functionals) {
-        if self.turns >= Usual::MOST {
-            return;
-        }
-        let values = measures(functionals);
-        // A turn counts when all of it is known: then one count serves for the three.
-        let [Some(rate), Some(pitch), Some(level)] = values else { return };
-        self.turns += 1;
-        for ((value, mean), squares) in [rate, pitch, level].into_iter().zip(&mut self.mean).zip(&mut self.squares) {
-            let before = value - *mean;
-            *mean += before / self.turns as f32;
-            *squares += before * (value - *mean);
-        }
-    }
-
-    fn change(&self, functionals: &Functionals) -> VoiceChange {
-        if self.turns == 0 {
-            return VoiceChange::default();
-        }
-        let turns = self.turns as f32;
-        let mut z = [0f32; 3];
-        for ((((z, value), mean), squares), spread) in
-            z.iter_mut().zip(measures(functionals)).zip(self.mean).zip(self.squares).zip(SPREAD)
-        {
-            let variance = (squares + SPREAD_TURNS * spread * spread) / (turns + SPREAD_TURNS);
-            *z = value.map_or(0.0, |value| ((value - mean) / variance.sqrt()).clamp(-9.0, 9.0));
-        }
-        let [rate_z, pitch_z, loudness_z] = z;
-        VoiceChange { rate_z, pitch_z, loudness_z, baseline_turns: self.turns }
-    }
 }

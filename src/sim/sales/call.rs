@@ -217,7 +217,7 @@ impl<'a> Call<'a> {
                 let heard = self.hypothesis(HypothesisKind::Final);
                 self.todo.push_back(Input::Heard(heard));
             }
-            Action::FinishUtterance => self.hearing.clear(),
+            Action::FinishUtterance { .. } => self.hearing.clear(),
             Action::Ask { ask, request } => {
                 self.todo.push_back(Input::Reply { ask, reply: Reply::Delta(request.template) });
                 self.todo.push_back(Input::Reply { ask, reply: Reply::Done });

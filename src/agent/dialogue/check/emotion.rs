@@ -13,7 +13,7 @@ pub(super) fn check(flow: &Flow, findings: &mut Findings<'_>) {
         let mut seen = BTreeSet::new();
         for rule in rules {
             let line = rule.step.line;
-            if !seen.insert((rule.when, rule.over.to_bits(), rule.turns)) {
+            if !seen.insert((rule.when, rule.over.map(f32::to_bits), rule.turns)) {
                 let what = format!(
                     "two rules here are for '{}': keep one, or tell them apart by over and turns",
                     rule.when.name()

@@ -1,9 +1,9 @@
 //! The rules for how the caller sounds.
 
 use super::reader::{Reader, StepKeys};
-use crate::agent::dialogue::emotion::{BRIEF, EmotionDoc, EmotionRule, OVER, TURNS};
+use crate::agent::dialogue::emotion::{EmotionDoc, EmotionRule};
 use crate::agent::dialogue::flow::Outcome;
-use crate::agent::mood::REMEMBERED;
+use crate::agent::mood::{REMEMBERED, SHOWN};
 use crate::record::MoodKind;
 use toml::Spanned;
 
@@ -25,10 +25,11 @@ impl Reader {
         if kind == MoodKind::Impatient && (doc.over.is_some() || doc.turns.is_some()) {
             self.error(at, "impatience has its own thresholds ([turn.mood] of the settings): drop 'over' and 'turns'");
         }
-        let over = self.within("over", doc.over, 0.3, 0.95, OVER);
-        let turns = self.within("turns", doc.turns, 1, REMEMBERED, TURNS);
-        let sentences = doc.sentences.map(|sentences| self.within("sentences", Some(sentences), 1, 4, BRIEF));
-        let rate_percent = doc.rate.map(|rate| self.within("rate", Some(rate), 80, 120, 100));
+        let (least, most) = SHOWN.into_inner();
+        let over = doc.over.map(|over| self.within("over", over, least, most));
+        let turns = doc.turns.map(|turns| self.within("turns", turns, 1, REMEMBERED));
+        let sentences = doc.sentences.map(|sentences| self.within("sentences", sentences, 1, 4));
+        let rate_percent = doc.rate.map(|rate| self.within("rate", rate, 80, 120));
         let skip = doc
             .skip
             .into_iter()
@@ -61,12 +62,10 @@ impl Reader {
     fn within<T: PartialOrd + Copy + std::fmt::Display>(
         &mut self,
         key: &str,
-        value: Option<Spanned<T>>,
+        value: Spanned<T>,
         least: T,
         most: T,
-        default: T,
     ) -> T {
-        let Some(value) = value else { return default };
         if !(*value.get_ref() >= least && *value.get_ref() <= most) {
             let line = self.line(value.span());
             self.error(line, format!("{key} is outside {least} to {most}"));

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 const DRAWS: usize = 1000;
 /// Cells of the calibration error.
 const CELLS: usize = 10;
+/// The answer to a file of which nothing was said.
+const UNHEARD: usize = usize::MAX;
 
 /// What was said of a file.
 #[derive(Clone, Debug)]
@@ -22,8 +24,9 @@ pub struct Judged {
     pub anger: f32,
     /// How pleasant, 0 to 1.
     pub valence: f32,
-    /// From the first sound of speech to the first label, in ms.
-    pub first_ms: f64,
+    /// From the first sound of speech to the first label, in ms; none where nothing was said of it: too little of it was speech. It
+    /// is wrong then, whatever it shows.
+    pub first_ms: Option<f64>,
 }
 
 impl Judged {
@@ -59,7 +62,7 @@ impl Question {
             let (said, probability) = judged.among(if open { &known } else { labels })?;
             // An answer that is none of the classes is wrong whatever the truth.
             let said = labels.iter().position(|label| *label == said).unwrap_or(labels.len());
-            Some(Mark { truth, said, probability })
+            Some(Mark { truth, said: judged.first_ms.map_or(UNHEARD, |_| said), probability })
         };
         let names = labels.iter().map(|label| label.name()).collect();
         Self { names, marks: judged.iter().filter_map(mark).collect() }
@@ -76,7 +79,8 @@ impl Question {
             let yes = probability(judged);
             let said = yes >= 0.5;
             let truth = usize::from(truth(judged)?);
-            Some(Mark { truth, said: usize::from(said), probability: if said { yes } else { 1.0 - yes } })
+            let probability = if said { yes } else { 1.0 - yes };
+            Some(Mark { truth, said: judged.first_ms.map_or(UNHEARD, |_| usize::from(said)), probability })
         };
         Self { names: names.to_vec(), marks: judged.iter().filter_map(mark).collect() }
     }
@@ -106,7 +110,8 @@ impl Question {
         let count = |class: usize| self.marks.iter().filter(|mark| mark.truth == class).count().max(1) as f64;
         let weights: Vec<f64> = (0..self.names.len()).map(|class| 1.0 / count(class)).collect();
         let (mut right, mut claimed, mut sums) = ([0f64; CELLS], [0f64; CELLS], [0f64; CELLS]);
-        for mark in &self.marks {
+        // What nothing was said of claims nothing.
+        for mark in self.marks.iter().filter(|mark| mark.said != UNHEARD) {
             let cell = ((mark.probability * CELLS as f32) as usize).min(CELLS - 1);
             let weight = weights[mark.truth];
             sums[cell] += weight;
@@ -143,6 +148,9 @@ impl Question {
             if said(self.names.len()) > 0 {
                 row.insert("another".to_owned(), json!(said(self.names.len())));
             }
+            if said(UNHEARD) > 0 {
+                row.insert("unheard".to_owned(), json!(said(UNHEARD)));
+            }
             confusion.insert((*name).to_owned(), Value::Object(row));
         }
         figures["recall"] = Value::Object(recall);
@@ -175,7 +183,7 @@ mod tests {
 
     fn judged(truth: EmotionLabel, shares: [f32; 3]) -> Judged {
         let labels = [Neutral, Anger, Sadness].into_iter().zip(shares).collect();
-        Judged { truth, labels, arousal: shares[1], anger: shares[1], valence: 0.5, first_ms: 700.0 }
+        Judged { truth, labels, arousal: shares[1], anger: shares[1], valence: 0.5, first_ms: Some(700.0) }
     }
 
     #[test]
@@ -199,6 +207,20 @@ mod tests {
         assert_eq!(closed.figures(&mut Dice::new(1))["confusion"]["neutral"]["anger"], 1);
         let open = Question::emotions(&judged, &[Neutral, Anger], true);
         assert_eq!(open.figures(&mut Dice::new(1))["confusion"]["neutral"]["another"], 1);
+    }
+
+    #[test]
+    fn a_file_of_which_nothing_was_said_is_wrong() {
+        // Everything alike: the tie would go to one of the classes.
+        let silent = |truth| Judged { first_ms: None, ..judged(truth, [1.0 / 3.0; 3]) };
+        let judged = [silent(Neutral), silent(Anger), silent(Sadness), judged(Anger, [0.1, 0.8, 0.1])];
+        let all = Question::emotions(&judged, &[Neutral, Anger, Sadness], false);
+        let figures = all.figures(&mut Dice::new(1));
+        assert_eq!((&figures["recall"]["anger"], &figures["recall"]["sadness"]), (&json!(50.0), &json!(0.0)));
+        assert_eq!(figures["confusion"]["sadness"]["unheard"], 1);
+        assert_eq!(figures["confusion"]["neutral"]["neutral"], 0);
+        let anger = Question::binary(&judged, ["other", "anger"], |j| Some(j.truth == Anger), |_| 0.5);
+        assert_eq!(anger.uar(), Some(25.0), "half of the angry ones was heard, and none of the others");
     }
 
     #[test]

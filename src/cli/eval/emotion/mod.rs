@@ -29,7 +29,8 @@ Each file is brought to -26 dBFS first, its silence cut away, and heard as an ut
 model, which answers with one of these; uar_open lets it answer any that it knows. arousal: happiness, anger, fear and surprise
 against the others. anger: against the others. four: anger, happiness, sadness, neutral. caller: the same after the earlier
 files of the speaker, whatever they showed. Intervals (95 %) are of 1000 draws of the files. Probabilities are calibrated for classes
-that are equally likely, and so is ece. label_delay_ms: from the first sound of speech to the first label.
+that are equally likely, and so is ece. label_delay_ms: from the first sound of speech to the first label. Files with too little speech
+to be labelled are counted as unheard, and wrong.
 
   tipring eval emotion --data emodb/labels.csv --loso --json
   tipring eval emotion --data ravdess/labels.csv --band wide";
@@ -49,12 +50,12 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_enum, default_value = "telephone")]
     band: Band,
 
-    /// Cut off what lies below, in Hz.
-    #[arg(long, value_name = "HZ", default_value_t = 0.0)]
+    /// Cut off what lies below, in Hz, up to 3000: what is measured lies below 3400.
+    #[arg(long, value_name = "HZ", default_value_t = 0.0, value_parser = |text: &str| number(text, 0.0, 3000.0))]
     from_hz: f32,
 
-    /// Noise so far below the speech, in dB.
-    #[arg(long, value_name = "DB")]
+    /// Noise so far below the speech, in dB, -20 to 90.
+    #[arg(long, value_name = "DB", allow_hyphen_values = true, value_parser = |text: &str| number(text, -20.0, 90.0))]
     noise: Option<f32>,
 
     /// Weights to be scored; without it those of engine.emotion.model, or those compiled in.
@@ -72,6 +73,13 @@ pub(in crate::cli) struct Args {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
+}
+
+/// A number within a range.
+fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
+    let number: f32 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
+    let within = (least..=most).contains(&number);
+    within.then_some(number).ok_or_else(|| format!("write a number from {least} to {most}"))
 }
 
 /// One file of a set.
@@ -171,10 +179,13 @@ pub(in crate::cli) fn score(
     if !known.is_empty() {
         report["caller"] = questions(&known, &labels, seed);
     }
-    let mut first: Vec<f64> = fresh.iter().map(|judged| judged.first_ms).collect();
+    let mut first: Vec<f64> = fresh.iter().filter_map(|judged| judged.first_ms).collect();
     first.sort_by(f64::total_cmp);
-    let place = |percent: usize| first.get((first.len() * percent / 100).min(first.len() - 1)).copied().map(round);
-    let in_time = first.iter().filter(|ms| **ms <= 1000.0).count() as f64 / first.len() as f64;
+    let last = first.len().saturating_sub(1);
+    let place = |percent: usize| first.get((first.len() * percent / 100).min(last)).copied().map(round);
+    // Of all files, those that were never labelled included.
+    let in_time = first.iter().filter(|ms| **ms <= 1000.0).count() as f64 / fresh.len() as f64;
+    report["unheard"] = json!(fresh.len() - first.len());
     report["label_delay_ms"] = json!({ "p50": place(50), "p95": place(95), "max": place(100) });
     report["labelled_within_1000_ms"] = json!(round(100.0 * in_time));
     Ok(report)
@@ -212,7 +223,7 @@ fn hear(clip: &Clip, detector: &mut ProsodyDetector, model: &Prosody, frames: &[
     }
     let last = detector.pause(end);
     let verdict = detector.verdict().cloned();
-    detector.finish();
+    detector.finish(true);
     let labels = model.model().labels();
     // What says nothing is as good as chance.
     let shares = match (&last, verdict) {
@@ -225,7 +236,7 @@ fn hear(clip: &Clip, detector: &mut ProsodyDetector, model: &Prosody, frames: &[
         arousal: last.map_or(0.5, |emotion| emotion.arousal),
         anger: last.map_or(0.5, |emotion| emotion.anger),
         valence: last.map_or(0.5, |emotion| emotion.valence),
-        first_ms: first.or(last).map_or(end, |emotion| emotion.at).ms_since(onset),
+        first_ms: first.or(last).map(|emotion| emotion.at.ms_since(onset)),
     }
 }
 
@@ -261,8 +272,26 @@ fn table(report: &Value) -> String {
     }
     let _ = writeln!(
         text,
-        "first label            {} (ms after speech began); within a second: {} %\nnot known to the model {}",
-        report["label_delay_ms"], report["labelled_within_1000_ms"], report["labels_not_known"]
+        "first label            {} (ms after speech began); within a second: {} %\nunheard                {} of {} files: \
+         too little speech; they count as wrong\nnot known to the model {}",
+        report["label_delay_ms"],
+        report["labelled_within_1000_ms"],
+        report["unheard"],
+        report["files"],
+        report["labels_not_known"]
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert_eq!(number("300", 0.0, 3000.0), Ok(300.0));
+        for text in ["9000", "-1", "NaN", "low"] {
+            assert!(number(text, 0.0, 3000.0).is_err(), "{text}");
+        }
+    }
 }
