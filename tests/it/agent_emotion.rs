@@ -224,6 +224,10 @@ say = "It is a thing."
 [[state.order.on]]
 phrases = ["later"]
 goto = "later"
+[[state.order.on]]
+phrases = ["goodbye"]
+say = "Goodbye."
+hang_up = true
 
 [state.later]
 say = "When shall we call?"
