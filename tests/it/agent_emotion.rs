@@ -252,7 +252,7 @@ fn effects(session: &Session) -> Vec<Vec<String>> {
 }
 
 /// The caller says this, and is answered.
-fn says(call: &mut Session, words: &str) {
+fn speaks(call: &mut Session, words: &str) {
     let now = call.now.ms();
     call.caller(now + 300, 800, words).run(now + 3_000).quiet();
 }
@@ -261,7 +261,7 @@ fn says(call: &mut Session, words: &str) {
 fn a_rule_that_would_lead_elsewhere_than_the_words_waits_for_the_next_turn() {
     let mut call = Session::new(LEAVES);
     call.quiet();
-    says(&mut call, "yes hurry up");
+    speaks(&mut call, "yes hurry up");
     assert_eq!(call.lines().last(), Some(&"Now buy this."), "the words first");
     assert_eq!(effects(&call), [["concise"]], "what did not happen is not in the record");
     assert_eq!(call.agent.disposition(), None);
@@ -279,9 +279,9 @@ fn what_a_mood_leads_to_in_another_state_is_in_the_record() {
     let flow = flow.replace("[state.leave]\nsay = \"I will leave you alone.\"\nhang_up = true\n", "");
     let mut call = Session::new(&flow);
     call.quiet();
-    says(&mut call, "yes hurry up");
-    says(&mut call, "later please hurry up");
-    says(&mut call, "monday hurry up");
+    speaks(&mut call, "yes hurry up");
+    speaks(&mut call, "later please hurry up");
+    speaks(&mut call, "monday hurry up");
     assert_eq!(
         effects(&call),
         [vec!["concise"], vec!["no more concise", "rate 110"], vec!["no more rate 110", "concise"]]
@@ -293,15 +293,15 @@ fn what_a_mood_leads_to_in_another_state_is_in_the_record() {
 fn only_what_was_usual_teaches_how_the_caller_usually_sounds() {
     let mut call = session();
     call.quiet();
-    says(&mut call, "what is it");
+    speaks(&mut call, "what is it");
     let now = call.now.ms();
     angry(&mut call, now + 1_100, 0.9);
-    says(&mut call, "what is it");
+    speaks(&mut call, "what is it");
     // A cough: its sound is not the next turn's either.
     let now = call.now.ms();
     angry(&mut call, now + 390, 0.95);
     call.caller(now + 300, 80, "").run(now + 2_000).quiet();
-    says(&mut call, "what is it");
+    speaks(&mut call, "what is it");
     let finished = call.actions.iter().filter_map(|(_, action)| match action {
         Action::FinishUtterance { usual } => Some(*usual),
         _ => None,
@@ -323,7 +323,7 @@ fn a_rule_without_thresholds_takes_those_of_the_settings() {
         call.quiet();
         let now = call.now.ms();
         angry(&mut call, now + 1_100, 0.7);
-        says(&mut call, "what is it");
+        speaks(&mut call, "what is it");
         manners(&call).iter().any(|manner| manner.softer)
     };
     assert!(!softer(MoodConfig::default()), "two turns are wanted");
