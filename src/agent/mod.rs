@@ -48,7 +48,7 @@ pub use dialogue::{Flow, FlowGraph, GraphState, Variable, Way, WayKind, choose};
 pub use error::{FlowError, FlowFinding, Severity};
 pub use event::AgentEvent;
 pub use input::Input;
-pub use mood::{MoodConfig, shown_channels};
+pub use mood::{MoodConfig, shown_channels, without_mood};
 pub use plan::AgentPlan;
 pub use turn::Floor;
 pub(crate) use turn::{Bound, Completeness, Ends, Evidence, PLACES, WEIGHTS, Weighing, features, marks};

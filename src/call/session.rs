@@ -10,7 +10,7 @@ use super::negotiate::{Descriptions, Settled};
 use super::replies::Replies;
 use super::speak::Line;
 use super::speech::{Observation, Observed, SpeechHandle, SpeechOrder};
-use crate::agent::{Action, Agent, AgentEvent, Input};
+use crate::agent::{Action, Agent, AgentEvent, Input, without_mood};
 use crate::audio::{MediaTime, UtteranceId};
 use crate::media::{MediaControl, MediaEvent};
 use crate::metrics::{Metrics, Stage};
@@ -155,7 +155,12 @@ impl Session {
 
     /// Has the questions to the language model that are over written down.
     fn log_questions(&mut self) {
-        for exchange in self.replies.take_over() {
+        for mut exchange in self.replies.take_over() {
+            if self.shared.config.keep_emotion == KeepEmotion::None {
+                for message in exchange.messages.iter_mut().filter(|message| message.role == Role::System) {
+                    message.content = without_mood(&message.content).to_owned();
+                }
+            }
             let asked = CallEvent::Asked { id: self.ledger.id(), exchange: Box::new(exchange) };
             if self.shared.records.try_send(asked).is_err() {
                 tracing::warn!(call = %self.ledger.id(), "no room: a question to the language model is not logged");

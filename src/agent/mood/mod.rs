@@ -116,6 +116,19 @@ impl Shown {
     }
 }
 
+/// How the caller sounds, as a language model is told, in the order of the moods.
+const IN_WORDS: [&str; 4] = [
+    "The caller sounds impatient; be brief.",
+    "The caller sounds annoyed; stay calm and do not argue.",
+    "The caller sounds distressed; be gentle.",
+    "The caller sounds cheerful.",
+];
+
+/// What a language model was told, without how the caller sounds: for logs that may not keep it.
+pub fn without_mood(told: &str) -> &str {
+    IN_WORDS.iter().find_map(|words| told.strip_suffix(words)).map_or(told, str::trim_end)
+}
+
 /// What is known of the caller's patience and temper in this call.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Mood {
@@ -244,13 +257,7 @@ impl Mood {
 
     /// How the caller sounds, for a language model: a sentence, never a figure.
     pub fn in_words(&self) -> &'static str {
-        match self.on().next() {
-            Some(MoodKind::Impatient) => "The caller sounds impatient; be brief.",
-            Some(MoodKind::Angry) => "The caller sounds annoyed; stay calm and do not argue.",
-            Some(MoodKind::Distressed) => "The caller sounds distressed; be gentle.",
-            Some(MoodKind::Happy) => "The caller sounds cheerful.",
-            None => "",
-        }
+        self.on().next().and_then(|kind| IN_WORDS.get(kind as usize)).copied().unwrap_or_default()
     }
 
     /// The kinds that are on, the weightiest first.
