@@ -164,24 +164,6 @@ impl Figures {
     }
 }
 
-impl Figures {
-    /// How soon the agent answered.
-    fn gap_line(&self) -> String {
-        match (self.gap_p50_ms, self.gap_p95_ms) {
-            (Some(p50), Some(p95)) => format!("gap p50 {p50:.0} ms  p95 {p95:.0} ms over {} turns", self.gaps),
-            _ => "no turn was measured: give --seconds more".to_owned(),
-        }
-    }
-
-    /// How late the server's packets came.
-    fn late_line(&self) -> String {
-        match (self.late_p99_ms, self.late_p99_worst_ms) {
-            (Some(p99), Some(worst)) => format!("packets late     p99 {p99:.1} ms (worst call {worst:.1} ms)"),
-            _ => "packets late     none was measured".to_owned(),
-        }
-    }
-}
-
 /// The server, in a process of its own; gone when it is dropped.
 struct Server {
     child: Child,
@@ -367,14 +349,6 @@ mod tests {
         assert_eq!(none.cpu_percent_per_call, None, "nobody was there to cost anything");
         let early = Figures { calls_ended_early: 1, ..Figures::default() };
         assert_eq!(format!("{:?}", early.code()), format!("{:?}", ExitCode::from(1)));
-    }
-
-    #[test]
-    fn what_was_not_measured_is_said_to_be() {
-        let none = Figures::default();
-        assert!(none.gap_line().starts_with("no turn") && none.late_line().ends_with("none was measured"));
-        let some = Figures { gap_p50_ms: Some(310.0), gap_p95_ms: Some(420.0), gaps: 7, ..none };
-        assert_eq!(some.gap_line(), "gap p50 310 ms  p95 420 ms over 7 turns");
     }
 
     #[test]
