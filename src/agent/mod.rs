@@ -41,7 +41,7 @@ mod turn;
 pub use action::Action;
 pub use ahead::AheadTally;
 pub use chat::{Chat, ChatOutput};
-pub use config::{Endpointing, TurnConfig};
+pub use config::{Endpointing, TurnConfig, TurnConfigError};
 pub use conversation::Agent;
 pub(crate) use dialogue::tokens;
 pub use dialogue::{Flow, FlowGraph, GraphState, Variable, Way, WayKind, choose};
