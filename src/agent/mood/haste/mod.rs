@@ -179,7 +179,7 @@ fn goes_on_en(phrase: &str, heard: &[String], before: &[String], after: &[String
         // "How much longer is the warranty".
         "how much longer" => next.iter().any(|word| is(word, &["the", "my", "your", "a", "an"])),
         _ if lacks_time && heard.iter().any(|word| is(word, &ANOTHER_DAY_EN)) => true,
-        _ => GOES_ON_EN.iter().filter(|(of, _)| *of == phrase).any(|(_, ends)| goes_on(&ends)),
+        _ => GOES_ON_EN.iter().filter(|(of, _)| *of == phrase).any(|(_, ends)| goes_on(ends)),
     }
 }
 
