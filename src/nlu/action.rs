@@ -79,6 +79,14 @@ impl Action {
     /// How many actions there are, objections counted.
     pub const COUNT: usize = Self::PLAIN.len() + Objection::ALL.len();
 
+    /// The place among [`all`](Self::all).
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Self::Object(objection) => Self::PLAIN.len() + objection as usize,
+            plain => Self::PLAIN.iter().position(|action| *action == plain).unwrap_or(0),
+        }
+    }
+
     /// All actions, objections last.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::PLAIN.into_iter().chain(Objection::ALL.map(Self::Object))

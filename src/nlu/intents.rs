@@ -4,7 +4,7 @@ use super::bytes::{Reader, Writer};
 use super::classifier::Classifier;
 use super::families::OUTSIDE;
 use super::features::Features;
-use super::{Action, Industry, Language, NluError, ReadIntents, Reading, Scene, Scope};
+use super::{Action, Actions, Industry, Language, NluError, ReadIntents, Reading, Scene, Scope};
 
 /// The first bytes of a file of models.
 const MAGIC: &[u8; 8] = b"tripintB";
@@ -13,6 +13,12 @@ const FILLERS: [&str; 20] = [
     "uh", "um", "er", "erm", "uhm", "ah", "hmm", "mm", "well", "so", "呃", "额", "那个", "这个", "就是", "嘶", "唔",
     "那", "呀", "哎呀",
 ];
+
+/// So much likelier is what answers the question than it would be anywhere.
+const AWAITED: f32 = 4.0;
+/// So much less likely is what seldom happens.
+const RARE: f32 = 0.3;
+const SELDOM: [Action; 5] = [Action::Abuse, Action::Complaint, Action::WrongPerson, Action::Minor, Action::Distress];
 
 /// The label of an utterance that names no scene.
 pub(crate) const NAMELESS: &str = "-";
@@ -73,8 +79,25 @@ impl Tongue {
         (Some(industry), scene.map(|(scene, _)| scene))
     }
 
+    /// What was learned from has each action alike; in a call it depends on the question.
+    fn expect(&self, awaits: Actions, probabilities: &mut [f32]) {
+        if awaits.is_empty() {
+            return;
+        }
+        for (action, p) in self.actions.iter().zip(probabilities.iter_mut()) {
+            *p *= match action {
+                Some(action) if awaits.has(*action) => AWAITED,
+                Some(action) if SELDOM.contains(action) => RARE,
+                _ => 1.0,
+            };
+        }
+        let all: f32 = probabilities.iter().sum();
+        probabilities.iter_mut().for_each(|p| *p /= all.max(1e-9));
+    }
+
     fn read(&self, features: &Features, scope: &Scope) -> Reading {
-        let scores = self.action.scores(features);
+        let mut scores = self.action.scores(features);
+        self.expect(scope.awaits, &mut scores.probabilities);
         let mut best: [Option<(Action, f32)>; 2] = [None, None];
         for (action, p) in self.actions.iter().zip(&scores.probabilities) {
             let Some(action) = *action else { continue };
@@ -227,6 +250,23 @@ mod tests {
             assert!(reading.confidence > 0.3 && reading.confidence <= 1.0, "{reading:?}");
             assert!(reading.runner_up.is_some_and(|next| next.1 <= reading.confidence && next.0 != action));
         }
+    }
+
+    #[test]
+    fn what_answers_the_question_is_likelier_and_what_seldom_happens_less() {
+        let intents = Intents::shipped().unwrap();
+        let awaits: Actions = [Action::Confirm, Action::Deny].into_iter().collect();
+        assert!(awaits.has(Action::Deny) && !awaits.has(Action::Greet) && Actions::default().is_empty());
+        let asked = Scope { awaits, ..Scope::default() };
+        for (text, rises) in [("嗯呢", false), ("yeah okay then", true), ("you have got the wrong person", false)] {
+            let [free, bound] = [Scope::default(), asked].map(|scope| intents.read(text, &scope));
+            if free.action == bound.action {
+                assert_eq!(free.confidence <= bound.confidence, rises, "{text}: {free:?} {bound:?}");
+            }
+            assert!((0.0..=1.0).contains(&bound.confidence), "{bound:?}");
+        }
+        let all: Actions = Action::all().collect();
+        assert!(Action::all().all(|action| all.has(action)));
     }
 
     #[test]

@@ -31,5 +31,5 @@ pub use intents::Intents;
 pub use language::Language;
 pub use mishear::Mishearing;
 pub use objection::{Objection, ObjectionFamily};
-pub use reading::{ReadIntents, Reading, Scope};
+pub use reading::{Actions, ReadIntents, Reading, Scope};
 pub use scene::{Industry, Scene};

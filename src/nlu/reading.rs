@@ -2,6 +2,32 @@
 
 use super::{Action, Industry, Language, Objection, Scene};
 
+/// A set of actions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Actions(u64);
+
+const _: () = assert!(Action::COUNT <= 64, "a set of actions has a bit for each");
+
+impl Actions {
+    /// Whether none is in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether this one is in it.
+    #[must_use]
+    pub fn has(self, action: Action) -> bool {
+        self.0 >> action.number() & 1 == 1
+    }
+}
+
+impl FromIterator<Action> for Actions {
+    fn from_iter<T: IntoIterator<Item = Action>>(actions: T) -> Self {
+        Self(actions.into_iter().fold(0, |set, action| set | 1 << action.number()))
+    }
+}
+
 /// What is known before the utterance: the campaign knows its industry and mostly its scene.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scope {
@@ -11,13 +37,16 @@ pub struct Scope {
     pub industry: Option<Industry>,
     /// The scene of the flow, which also fixes the industry; guessed from the text, within the industry, when unknown.
     pub scene: Option<Scene>,
+    /// What answers the question that was put: likelier than the words alone say, and what seldom happens in a call is less likely.
+    /// Empty: nothing is known of it, and the words alone decide.
+    pub awaits: Actions,
 }
 
 impl Scope {
     /// The scope of a flow.
     #[must_use]
     pub fn of(language: Language, scene: Scene) -> Self {
-        Self { language: Some(language), industry: Some(scene.industry()), scene: Some(scene) }
+        Self { language: Some(language), industry: Some(scene.industry()), scene: Some(scene), ..Self::default() }
     }
 }
 

@@ -65,6 +65,50 @@ fn the_classifiers_guess_is_asked_about_where_no_phrase_says_otherwise() {
     assert_ne!(talk.say("yes enough"), ["Shall I take you off our list?"]);
 }
 
+/// The small sales flow, with a question whether it is a wrong number.
+fn misdialled() -> Arc<Flow> {
+    let own = "[interrupt.wrong_person]\nconfirm = \"Did I dial the wrong number?\"\ndisposition = \"wrong\"\n";
+    Arc::new(parse(&FLOW.replace("[interrupt.wrong_person]\n", own)).unwrap_or_else(|error| panic!("{error}")))
+}
+
+#[test]
+fn a_wrong_number_that_was_only_read_is_asked_about_and_ends_no_call_unasked() {
+    for (answer, wrong) in [("yes", true), ("you are after my brother", true), ("no", false), ("banana", false)] {
+        let mut talk = Talk::of(misdialled(), reader());
+        assert_eq!(talk.say("you are after my brother"), ["Did I dial the wrong number?"]);
+        talk.say(answer);
+        assert_eq!(talk.chat.has_ended(), wrong, "{answer}: {:?}", talk.last);
+        assert_eq!(talk.chat.disposition() == Some("wrong"), wrong, "{answer}");
+    }
+    // Who said no to it is not asked again, and what stays open is not booked.
+    let mut talk = Talk::of(misdialled(), reader());
+    talk.say("you are after my brother");
+    talk.say("no");
+    assert_ne!(talk.say("you are after my brother"), ["Did I dial the wrong number?"]);
+    let mut talk = Talk::of(misdialled(), reader());
+    talk.say("you are after my brother");
+    talk.chat.hang_up();
+    assert_eq!(talk.chat.disposition(), None);
+    // In so many words it needs no question.
+    let mut talk = Talk::of(misdialled(), reader());
+    talk.say("wrong number");
+    assert!(talk.chat.has_ended());
+}
+
+#[test]
+fn what_ends_the_conversation_must_be_read_more_surely_than_what_goes_on() {
+    let mut talk = Talk::of(asking(), reader());
+    assert_eq!(talk.say("not for the likes of us"), ["Pardon?"]);
+    assert_eq!(talk.say("that is a no from us"), ["Goodbye."]);
+    // Where a need was asked about, the words are its answer unless an objection is plain.
+    let mut talk = Talk::of(asking(), reader());
+    assert!(talk.say("they say one is ruined by it")[0].starts_with("too_expensive"));
+    let mut talk = Talk::of(asking(), reader());
+    talk.say("yes");
+    assert!(!talk.say("they say one is ruined by it")[0].starts_with("too_expensive"), "{:?}", talk.last);
+    assert!(talk.say("that would ruin me")[0].starts_with("too_expensive"), "{:?}", talk.last);
+}
+
 #[test]
 fn a_mandarin_demand_is_known_by_its_sound() {
     let flow = r#"

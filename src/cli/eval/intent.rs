@@ -275,7 +275,8 @@ fn telesales(args: &Args, intents: &Intents) -> anyhow::Result<Figures> {
         let heard = if share > 0.0 { set.mishearing.garble(&text, share, &mut chance) } else { text };
         // An utterance that names no scene is said in some flow all the same.
         let flow = scene.or_else(|| scenes.get(chance.below(scenes.len())).copied());
-        let known = Scope { language: Some(args.lang), industry: flow.map(Scene::industry), scene: flow };
+        let known =
+            Scope { language: Some(args.lang), industry: flow.map(Scene::industry), scene: flow, ..Scope::default() };
         let reading = timed(&mut tally.times_us, || intents.read(&heard, &known));
         let Some(action) = action else {
             tally.outside += 1;

@@ -238,6 +238,9 @@ impl<'a> Customer<'a> {
         if moment.cue == Some(Cue::OffTheList) {
             return if self.demanded_silence > 0 { self.confirms_silence() } else { self.no() };
         }
+        if moment.cue == Some(Cue::WrongNumber) {
+            return self.no();
+        }
         if self.demanded_silence > 0 {
             // It was not understood, or not heeded: more firmly, then the receiver.
             return if self.demanded_silence < 4 { self.demand_silence() } else { Deed::HangUp };
@@ -275,7 +278,7 @@ impl<'a> Customer<'a> {
                 return if self.chance(0.15) { self.act("ask_question") } else { self.answer(Say::Done) };
             }
             Some(Cue::WayOut) => return self.answer(Say::WayOut),
-            Some(Cue::StillThere | Cue::OffTheList) | None => {}
+            Some(Cue::StillThere | Cue::OffTheList | Cue::WrongNumber) | None => {}
         }
         match moment.kind {
             "disclosure" | "opening" => self.after_opening(),

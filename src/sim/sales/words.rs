@@ -26,6 +26,8 @@ pub(super) enum Cue {
     StillThere,
     /// Whether the number is to come off the list.
     OffTheList,
+    /// Whether it is a wrong number.
+    WrongNumber,
 }
 
 #[derive(Deserialize, Debug)]

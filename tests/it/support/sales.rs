@@ -342,6 +342,10 @@ pub fn reader() -> AgentPlan {
         ("leave me in peace for good", "do_not_call", 0.97),
         ("where do i sign", "buying_signal", 0.9),
         ("i never want to hear of you again", "do_not_call", 0.6),
+        ("you are after my brother", "wrong_person", 0.97),
+        ("not for the likes of us", "deny", 0.7),
+        ("that is a no from us", "deny", 0.9),
+        ("they say one is ruined by it", "too_expensive", 0.6),
     ]);
     AgentPlan { intents: Some(Arc::new(known)), ..AgentPlan::default() }
 }

@@ -293,7 +293,7 @@ impl Reader {
             );
         }
         let industry = industry.or(scene.map(nlu::Scene::industry));
-        Scope { language: nlu::Language::from_code(&language.0), industry, scene }
+        Scope { language: nlu::Language::from_code(&language.0), industry, scene, ..Scope::default() }
     }
 
     fn scene(&mut self, name: &Spanned<String>) -> Option<nlu::Scene> {

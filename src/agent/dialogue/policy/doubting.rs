@@ -3,9 +3,12 @@
 //! To call somebody again who forbade it is against the law, to leave out somebody who did not costs one lead. So what may be such
 //! a demand is asked about; a yes, the same once more, or words that nobody understands take it, and where the call ends without an
 //! answer it is booked. A no, or going on with the conversation, settles it.
+//!
+//! Other interrupts may be asked about, too, such as a wrong number: what is only read, and not said in so many words, ends no call.
+//! There the doubt is in favour of the conversation: a yes or the same once more takes the interrupt, everything else goes on.
 
 use super::Dialogue;
-use super::meaning::{Meaning, Move};
+use super::meaning::{FIRST_TURNS, Meaning, Move};
 use crate::agent::AgentEvent;
 use crate::agent::dialogue::flow::{Flow, Rule};
 use crate::agent::dialogue::matching::locate;
@@ -71,7 +74,6 @@ impl Dialogue {
         // A phrase that is all that was said leaves nothing to doubt.
         let plain = meaning.is_some_and(|meaning| meaning.phrase == heard.len());
         let by_phrase = meaning.is_some_and(|meaning| meaning.phrase > 0);
-        let denied = self.course.doubt.is_some_and(|doubt| doubt.denied);
         let sound = sounds(heard);
         for (at, rule, doubt) in rules.filter(|(_, rule, _)| self.may(rule)) {
             if meaning.is_some_and(|meaning| meaning.what == Move::Global(at)) {
@@ -86,11 +88,26 @@ impl Dialogue {
             if maybe && !plain {
                 return Some((at, Hint::Maybe));
             }
-            if !by_phrase && !denied && reading.is_some_and(|reading| likely(rule, reading)) {
+            let denied = self.course.doubt.is_some_and(|doubt| doubt.rule == at && doubt.denied);
+            if !by_phrase && !denied && reading.is_some_and(|reading| self.is_likely(rule, reading)) {
                 return Some((at, Hint::Likely));
             }
         }
         None
+    }
+
+    /// The classifier gives one of the interrupt's actions a share worth asking about.
+    fn is_likely(&self, rule: &Rule, reading: &Reading) -> bool {
+        let is = |action: Action| rule.intents.iter().any(|intent| intent == action.id());
+        if !binds(rule) {
+            let early = reading.action != Action::WrongPerson || self.turns <= FIRST_TURNS;
+            return early
+                && reading.in_scope
+                && is(reading.action)
+                && reading.confidence >= self.flow.selling.min_intent;
+        }
+        let first = is(reading.action) && reading.confidence >= LIKELY;
+        first || reading.runner_up.is_some_and(|(action, share)| is(action) && share >= LIKELY)
     }
 
     /// These words may be an interrupt that is asked about.
@@ -116,7 +133,8 @@ impl Dialogue {
             if other {
                 return None;
             }
-            if hint.is_some() {
+            let binds = flow.globals.get(doubt.rule).is_some_and(binds);
+            if hint.is_some_and(|(rule, how)| rule == doubt.rule || binds && how != Hint::Likely) {
                 return self.heed(doubt.rule);
             }
             let (yes, no) = if self.asked { self.yes_or_no(&flow, heard, reading) } else { (false, false) };
@@ -130,9 +148,17 @@ impl Dialogue {
                 self.ask_again(&mut response);
                 return Some(response);
             }
-            if meaning.is_none() {
+            if meaning.is_none() && binds {
                 // Nobody understands it: once more in other words, then in the law's favour.
                 return if doubt.asked < 2 { self.put_doubt(doubt) } else { self.heed(doubt.rule) };
+            }
+            if !binds {
+                self.course.doubt = Some(Doubt { pending: false, denied: true, ..doubt });
+                return match hint {
+                    Some((rule, Hint::Sounds)) => self.heed(rule),
+                    Some((rule, Hint::Maybe)) => self.put_doubt(Doubt::new(rule, Hint::Maybe)),
+                    Some((_, Hint::Likely)) | None => None,
+                };
             }
             if doubt.how == Hint::Likely {
                 // No more than a guess, and the caller talks about something else.
@@ -143,7 +169,9 @@ impl Dialogue {
         let (rule, how) = hint?;
         if other {
             // It ends the call for another reason; this is kept beside it.
-            self.course.doubt = Some(Doubt { beside: true, ..Doubt::new(rule, how) });
+            if flow.globals.get(rule).is_some_and(binds) {
+                self.course.doubt = Some(Doubt { beside: true, ..Doubt::new(rule, how) });
+            }
             return None;
         }
         let again = before.is_some_and(|doubt| doubt.rule == rule && !doubt.denied && doubt.how != Hint::Likely);
@@ -197,11 +225,13 @@ impl Dialogue {
         let meaning = self.meaning(text, &heard, reading.as_ref());
         let spelled = meaning.as_ref().and_then(|meaning| match meaning.what {
             Move::Global(at) => {
-                Some(at).filter(|at| self.flow.globals.get(*at).is_some_and(|rule| rule.doubt.is_some()))
+                Some(at).filter(|at| self.flow.globals.get(*at).is_some_and(|rule| rule.doubt.is_some() && binds(rule)))
             }
             _ => None,
         });
-        let hinted = || self.hint(&heard, reading.as_ref(), meaning.as_ref()).filter(|(_, how)| *how != Hint::Likely);
+        let heeds = |at: usize| self.flow.globals.get(at).is_some_and(binds);
+        let hinted = || self.hint(&heard, reading.as_ref(), meaning.as_ref());
+        let hinted = || hinted().filter(|(at, how)| *how != Hint::Likely && heeds(*at));
         if let Some((rule, how)) = spelled.map(|at| (at, Hint::Sounds)).or_else(hinted) {
             self.course.doubt = Some(Doubt::new(rule, how));
         }
@@ -212,7 +242,7 @@ impl Dialogue {
         let mut response = Response::default();
         let flow = Arc::clone(&self.flow);
         if let Some(doubt) = self.course.doubt.take().filter(|doubt| !doubt.denied)
-            && let Some(rule) = flow.globals.get(doubt.rule)
+            && let Some(rule) = flow.globals.get(doubt.rule).filter(|rule| binds(rule))
         {
             self.set(&rule.step.set, &mut response);
             self.dispose(rule.step.disposition.as_ref().filter(|_| !doubt.beside), &mut response);
@@ -221,11 +251,9 @@ impl Dialogue {
     }
 }
 
-/// The classifier gives one of the interrupt's actions a share worth asking about.
-fn likely(rule: &Rule, reading: &Reading) -> bool {
-    let is = |action: Action| rule.intents.iter().any(|intent| intent == action.id());
-    let first = is(reading.action) && reading.confidence >= LIKELY;
-    first || reading.runner_up.is_some_and(|(action, share)| is(action) && share >= LIKELY)
+/// It is the demand never to be called again: what stays open is taken for it.
+fn binds(rule: &Rule) -> bool {
+    rule.intents.iter().any(|intent| intent == Action::DoNotCall.id())
 }
 
 /// It is an interrupt that ends the call, or hands it over.

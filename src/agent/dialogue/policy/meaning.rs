@@ -1,11 +1,12 @@
 //! What the caller's words mean where the conversation stands: phrases first, then the classifier, then what is left.
 
 use super::Dialogue;
-use crate::agent::dialogue::flow::{Flow, Rule};
+use crate::agent::dialogue::flow::{Flow, Outcome, Rule, State};
 use crate::agent::dialogue::matching::{Candidate, among, locate};
 use crate::agent::dialogue::phrase::{Found, Pattern};
 use crate::agent::dialogue::selling::Need;
-use crate::nlu::{Action, Reading, Scope};
+use crate::nlu::{Action, Actions, Reading, Scope};
+use crate::speech::AnswerKind;
 
 /// What follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,11 +61,15 @@ const INTERRUPT: u8 = 5;
 const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "为什么"];
 
 /// Turns of the caller in which the classifier alone may tell that the wrong person is on the line.
-const FIRST_TURNS: u32 = 2;
+pub(super) const FIRST_TURNS: u32 = 2;
 /// So sure a reading must be that ends the call.
 const ENDS: f32 = 0.85;
 /// An objection is met from here on: to meet one that was not meant costs a sentence, to pass over one costs the caller's trust.
 const OBJECTS: f32 = 0.45;
+/// Where the answer to a question about needs is awaited, an objection must be plainer: most of what is said there is that answer.
+const OBJECTS_INSTEAD: f32 = 0.75;
+/// A yes that was awaited is taken from here on: going on is what costs least when it was none.
+const AGREES: f32 = 0.45;
 /// An objection that is read so surely is one, though the words are none that callers usually say.
 const ANYWAY: f32 = 0.85;
 /// So sure that the number comes off the list where the flow has no question to ask about it.
@@ -78,19 +83,35 @@ impl Dialogue {
         let scope = self.flow.selling.scope;
         let scope =
             Scope { scene: scene.or(scope.scene), industry: scene.map(|s| s.industry()).or(scope.industry), ..scope };
-        Some(intents.read(text, &scope))
+        Some(intents.read(text, &Scope { awaits: self.awaits(), ..scope }))
+    }
+
+    /// What answers the question that was put.
+    fn awaits(&self) -> Actions {
+        if !self.asked {
+            return Actions::default();
+        }
+        let objections = &self.flow.selling.objections.all;
+        let rules = self.own_rules().iter().filter(|rule| self.may(rule));
+        let named = rules.clone().flat_map(|rule| &rule.intents);
+        let raised = rules.flat_map(|rule| &rule.objections).filter_map(|at| Some(&objections.get(*at)?.name));
+        let told = self.course.asking.map(|_| Action::GiveSlot);
+        let answers = (self.kind() == AnswerKind::YesNo).then_some([Action::Confirm, Action::Deny]);
+        let named = named.chain(raised).filter_map(|name| Action::from_id(name));
+        named.chain(told).chain(answers.into_iter().flatten()).collect()
     }
 
     /// How sure a reading of this action must be to count; none: it never does by itself. To end a call for something that was not
     /// said loses it, so what ends calls must be plainer. Never to be called again is asked about where the flow can ask, and where
     /// another call was just talked about ("no need to call") by all means; where it cannot, it is heeded sooner, because not to heed
-    /// it is worse.
+    /// it is worse. A wrong number is never taken off the classifier where the flow can ask whether it is one.
     fn sure_enough(&self, action: Action) -> Option<f32> {
         let usual = self.flow.selling.min_intent;
+        let named = |rule: &&Rule| rule.intents.iter().any(|intent| intent == action.id());
+        let asks = || self.flow.globals.iter().filter(named).any(|rule| rule.doubt.is_some());
         match action {
             Action::DoNotCall => {
-                let named = |rule: &&Rule| rule.intents.iter().any(|intent| intent == action.id());
-                let asks = self.flow.globals.iter().filter(named).any(|rule| rule.doubt.is_some());
+                let asks = asks();
                 match self.at().is_some_and(|state| state.purpose.leaves()) {
                     _ if !asks => Some(usual.min(UNASKED)),
                     true => None,
@@ -98,11 +119,13 @@ impl Dialogue {
                 }
             }
             // Who has talked for a while is the one who was called: from then on it must be said in so many words.
-            Action::WrongPerson if self.turns > FIRST_TURNS => None,
+            Action::WrongPerson if self.turns > FIRST_TURNS || asks() => None,
             Action::WrongPerson | Action::Minor | Action::Distress | Action::Abuse | Action::Complaint => {
                 Some(usual.max(ENDS))
             }
+            Action::Object(_) if self.asked && self.course.asking.is_some() => Some(usual.max(OBJECTS_INSTEAD)),
             Action::Object(_) => Some(usual.min(OBJECTS)),
+            Action::Confirm if self.awaits().has(action) => Some(usual.min(AGREES)),
             _ => Some(usual),
         }
     }
@@ -117,7 +140,10 @@ impl Dialogue {
         });
         let found = among(&self.candidates(flow, selling), heard);
         let by_phrase = found.as_ref().filter(|(_, found)| found.fixed > 0);
-        let by_reading = sure.and_then(|reading| self.move_for(flow, selling, reading.action));
+        let by_reading = sure.and_then(|reading| {
+            let what = self.move_for(flow, selling, reading.action)?;
+            (reading.confidence >= ENDS || !self.gives_up(flow, what)).then_some(what)
+        });
         let fills = if selling || self.course.asking.is_some() { self.needs_in(flow, heard) } else { Vec::new() };
         let told = self.is_told(flow, heard, by_phrase);
 
@@ -232,6 +258,19 @@ impl Dialogue {
             }
         }
         flow.globals.iter().position(has).map(Move::Global)
+    }
+
+    /// An answer of the state after which nothing follows but the farewell.
+    fn gives_up(&self, flow: &Flow, what: Move) -> bool {
+        let Move::Own(at) = what else { return false };
+        let farewell = |state: &State| state.purpose.leaves() && state.rules.is_empty();
+        let from = self.at().is_some_and(|state| state.purpose.leaves());
+        !from
+            && self.own_rules_of(flow).get(at).is_some_and(|rule| match &rule.step.then {
+                Outcome::HangUp => true,
+                Outcome::Goto(state) => flow.states.get(*state).is_some_and(farewell),
+                _ => false,
+            })
     }
 
     fn signals(&self, flow: &Flow, action: Action) -> bool {
