@@ -110,6 +110,19 @@ fn what_ends_the_conversation_must_be_read_more_surely_than_what_goes_on() {
 }
 
 #[test]
+fn a_bare_no_to_a_question_about_needs_leads_to_the_next_one_once() {
+    let text = FLOW.replace("who\", \"how", "how").replace("answers = { self = [\"@yes\"], other = [\"@no\"] }\n", "");
+    let flow = Arc::new(parse(&text).unwrap_or_else(|error| panic!("{error}")));
+    let mut talk = Talk::of(flow, AgentPlan::default());
+    let first = talk.say("yes").to_vec();
+    let second = talk.say("no").to_vec();
+    assert_ne!(first, second);
+    assert_eq!(talk.chat.state_name(), "needs", "{second:?}");
+    talk.say("no");
+    assert_eq!(talk.last, ["Pardon?"], "the second time it is no answer");
+}
+
+#[test]
 fn a_mandarin_demand_is_known_by_its_sound() {
     let flow = r#"
 language = "zh"

@@ -73,6 +73,12 @@ impl Dialogue {
                 self.told(response);
             }
             Move::Needs => self.told(response),
+            Move::Pass => {
+                self.course.passed = true;
+                self.course.asking = None;
+                self.progressed();
+                self.ask_again(response);
+            }
             Move::Undisclosed => {
                 self.course.open = None;
                 self.ask_again(response);

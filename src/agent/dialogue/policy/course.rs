@@ -71,6 +71,8 @@ pub(super) struct Course {
     pub asked: BTreeMap<usize, u32>,
     /// The need whose question is the one that the caller answers.
     pub asking: Option<usize>,
+    /// A question about a need was declined with a bare no, and the next one put.
+    pub passed: bool,
     /// The need that the same question asks for, too.
     pub asking_too: Option<usize>,
     /// Questions that a state has asked.

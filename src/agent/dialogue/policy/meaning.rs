@@ -5,7 +5,7 @@ use crate::agent::dialogue::flow::{Flow, Outcome, Rule, State};
 use crate::agent::dialogue::matching::{Candidate, among, locate};
 use crate::agent::dialogue::phrase::{Found, Pattern};
 use crate::agent::dialogue::selling::Need;
-use crate::nlu::{Action, Actions, Reading, Scope};
+use crate::nlu::{Action, Actions, Objection, Reading, Scope};
 use crate::speech::AnswerKind;
 
 /// What follows.
@@ -26,6 +26,8 @@ pub(super) enum Move {
     Needs,
     /// The words are the answer to the question for this need.
     Keep(usize),
+    /// A bare no to the question for a need.
+    Pass,
     /// The disclosure was not heard: it goes before whatever this was.
     Undisclosed,
 }
@@ -152,6 +154,7 @@ impl Dialogue {
             |what: Move| matches!(what, Move::Global(at) if flow.globals.get(at).is_some_and(|rule| rule.interrupt));
         let what = match (by_phrase, by_reading) {
             _ if told => Some(Move::Needs),
+            _ if self.passes(flow, heard, by_phrase.map(|(what, _)| *what)) => Some(Move::Pass),
             // One word of many says less than the whole.
             (Some((what, found)), Some(read)) if weak(found) && !interrupts(*what) => Some(read),
             (Some((what, _)), _) => Some(*what),
@@ -320,6 +323,20 @@ impl Dialogue {
         asked.filter_map(told).any(|told| by_phrase.is_none_or(|(_, found)| more(&told, found)))
     }
 
+    /// Who declines one question about needs has not declined what is sold: a bare no leads to the next one, once in a call.
+    fn passes(&self, flow: &Flow, heard: &[String], by_phrase: Option<Move>) -> bool {
+        let declines = |what: Move| {
+            let Move::Objection(at) = what else { return false };
+            let named = |objection: Objection| flow.selling.objections.find(objection.id()) == Some(at);
+            named(Objection::NotInterested) || named(Objection::NoNeed)
+        };
+        self.asked
+            && self.course.asking.is_some()
+            && !self.course.passed
+            && by_phrase.is_none_or(declines)
+            && is_all(&flow.selling.objections.no, heard)
+    }
+
     /// The need that was asked for, where the words may be its answer: not a question, not a yes or no alone.
     fn kept(&self, flow: &Flow, text: &str, sure: Option<&Reading>) -> Option<usize> {
         let at = self.course.asking.filter(|_| self.asked)?;
@@ -332,12 +349,14 @@ impl Dialogue {
         });
         let objections = &flow.selling.objections;
         let heard = crate::agent::dialogue::words::words(text);
-        let bare = [&objections.yes, &objections.no]
-            .into_iter()
-            .filter_map(|patterns| locate(patterns, &heard))
-            .any(|found| found.start == 0 && found.end == heard.len());
+        let bare = [&objections.yes, &objections.no].into_iter().any(|patterns| is_all(patterns, &heard));
         (!question && answers && !bare && !need.slot.is_empty()).then_some(at)
     }
+}
+
+/// One of the phrases is all that was said.
+fn is_all(patterns: &[Pattern], heard: &[String]) -> bool {
+    locate(patterns, heard).is_some_and(|found| found.start == 0 && found.end == heard.len())
 }
 
 /// Words as a text: Chinese characters stand together.
