@@ -93,7 +93,7 @@ mod tests {
         for _ in 0..7 {
             load.answered(at(0), 900.0);
         }
-        assert!(!load.busy_until(at(0)).is_some(), "seven answers are too few");
+        assert!(load.busy_until(at(0)).is_none(), "seven answers are too few");
         load.answered(at(0), 30.0);
         assert!(load.busy_until(at(1)).is_some());
         for _ in 0..200 {
@@ -103,7 +103,7 @@ mod tests {
         for _ in 0..256 {
             load.answered(at(12), 90.0);
         }
-        assert!(!load.busy_until(at(12)).is_some());
+        assert!(load.busy_until(at(12)).is_none());
     }
 
     #[test]

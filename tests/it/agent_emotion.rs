@@ -236,6 +236,7 @@ goto = "order"
 [[state.later.on]]
 phrases = ["never"]
 say = "All right."
+hang_up = true
 
 [state.leave]
 say = "I will leave you alone."

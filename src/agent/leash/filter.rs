@@ -300,7 +300,7 @@ fn is_denied(before: &str) -> bool {
         let governs = |denial: &&str| {
             ends_with(rest, denial).is_some_and(|before| UNDOES.iter().all(|word| ends_with(before, word).is_none()))
         };
-        if denial.clone().any(|denial| governs(denial)) {
+        if denial.clone().any(governs) {
             return true;
         }
         let Some(shorter) = BETWEEN.iter().find_map(|word| ends_with(rest, word)) else { return false };
