@@ -349,10 +349,8 @@ fn the_check_names_what_a_sales_flow_lacks() {
         (FLOW.replace("include = [\"parts/objections.toml\"]", ""), "no answer to: not_interested"),
         (FLOW.replace("\"ai\", ", ""), "can be reached before this was disclosed: ai"),
         (
-            FLOW.replace(
-                "[interrupt.minor]\nphrases = [\"i am ten years old\"]\nhang_up = true\n",
-                "[interrupt.minor]\nphrases = [\"i am ten years old\"]\ngoto = \"pitch\"\n",
-            ),
+            straight_to_the_pitch().replace("start = \"hello\"", "start = \"greet\"")
+                + "\n[state.greet]\nkind = \"service\"\nsay = \"Is this Ann?\"\n[[state.greet.on]]\nphrases = [\"@yes\"]\ngoto = \"hello\"\n",
             "can be reached before this was disclosed",
         ),
         (
