@@ -204,8 +204,13 @@ async fn an_answer_that_takes_three_seconds_is_bridged_and_still_comes() {
     assert_eq!(at("I do not know that."), None, "the ready answer was said instead: {lines:?}");
     assert_eq!(record.engines.llm, ["openai"]);
     let gap = gap(&held);
-    let latencies: Vec<_> = record.turns.iter().filter_map(|turn| turn.latency.as_ref()).collect();
-    assert!(gap < Duration::from_millis(1500), "silent for {gap:?}: {latencies:?}");
+    // What the model makes the caller wait for, beside the wait for the end of the turn.
+    let waits = record
+        .turns
+        .iter()
+        .filter_map(|turn| turn.latency.as_ref())
+        .find_map(|latency| Some(latency.first_packet?.ms_since(latency.decided?)));
+    assert!(waits.is_some_and(|ms| ms < 1000.0), "silent for {gap:?}, {waits:?} ms of it after the turn was over");
     println!("a model of 3 s: {} ms of silence, then {lines:?}", gap.as_millis());
 }
 
@@ -225,8 +230,8 @@ async fn when_all_of_a_kind_are_down_the_caller_is_told() {
         let (held, record) = call(server).await;
         assert!(says(&record, Speaker::Agent, words), "{kind}: {:?}", record.turns);
         let gap = gap(&held);
-        let latencies: Vec<_> = record.turns.iter().filter_map(|turn| turn.latency.as_ref()).collect();
-        assert!(gap < Duration::from_millis(2000), "{kind}: silent for {gap:?}: {latencies:?}");
+        // The wait for the end of the turn, a second until the only engine is given up, and the line that is ready.
+        assert!(gap < Duration::from_millis(2300), "{kind}: silent for {gap:?}");
         println!("{kind} down: {} ms of silence", gap.as_millis());
         let failed = matches!(record.end_reason, EndReason::Failed { .. });
         assert_eq!(failed, kind != "llm", "{kind}: {:?}", record.end_reason);
