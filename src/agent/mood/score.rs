@@ -61,7 +61,7 @@ impl MoodConfig {
 
 impl Default for MoodConfig {
     fn default() -> Self {
-        Self { track: true, on: 0.87, off: 0.3, becomes: 0.045, fades: 0.1, shown: 0.6, shown_turns: 2 }
+        Self { track: true, on: 0.91, off: 0.3, becomes: 0.045, fades: 0.1, shown: 0.6, shown_turns: 2 }
     }
 }
 

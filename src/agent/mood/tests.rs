@@ -73,6 +73,16 @@ fn only_the_callers_usual_way_teaches_it() {
 }
 
 #[test]
+fn what_a_model_is_told_of_the_caller_can_be_left_out_of_logs() {
+    let mut mood = Mood::new(MoodConfig::default());
+    mood.turn(at(1), &facts("get to the point"));
+    assert_eq!(mood.in_words(), "The caller sounds impatient; be brief.");
+    let told = format!("Answer the question.\n\n{}", mood.in_words());
+    assert_eq!(without_mood(&told), "Answer the question.");
+    assert_eq!(without_mood("Answer the question."), "Answer the question.");
+}
+
+#[test]
 fn hello_at_the_beginning_is_a_greeting() {
     let mut mood = Mood::new(MoodConfig::default());
     let mut hello = || mood.turn(at(1), &facts("hello")).unwrap().0.cues.iter().any(|c| c.cue == MoodCueKind::Hello);
