@@ -128,7 +128,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
 /// What `/feel` says: a mood and how likely it is.
 fn feeling_of(text: &str) -> Result<(MoodKind, f32), String> {
     let usage =
-        || "write /feel impatient .9, /feel angry .8, /feel distressed .8, /feel happy .8 or /feel calm".to_owned();
+        || "write /feel impatient .95, /feel angry .8, /feel distressed .8, /feel happy .8 or /feel calm".to_owned();
     let mut parts = text.split_whitespace();
     let kind = match parts.next() {
         // No mood is likely then: the one named does not matter.
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(feeling_of(" happy"), Ok((MoodKind::Happy, 0.9)));
         assert_eq!(feeling_of(" calm").map(|(_, likely)| likely), Ok(0.0));
         for text in ["", " cross .8", " angry 8", " angry NaN", " angry .8 .9"] {
-            assert!(feeling_of(text).unwrap_err().contains("/feel impatient .9"), "{text}");
+            assert!(feeling_of(text).unwrap_err().contains("/feel impatient .95"), "{text}");
         }
     }
 }

@@ -306,7 +306,7 @@ mod tests {
             (MoodConfig { on: 7.0, ..default() }, "turn.mood.on is 7"),
             (MoodConfig { on: f32::NAN, ..default() }, "turn.mood.on is NaN"),
             (MoodConfig { off: 9.0, ..default() }, "turn.mood.off is 9"),
-            (MoodConfig { off: 0.9, ..default() }, "off must not be above on"),
+            (MoodConfig { off: 0.95, ..default() }, "off must not be above on"),
             (MoodConfig { becomes: -0.1, ..default() }, "turn.mood.becomes"),
             (MoodConfig { fades: 2.0, ..default() }, "turn.mood.fades"),
             (MoodConfig { shown: 0.0, ..default() }, "turn.mood.shown is 0"),

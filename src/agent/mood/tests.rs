@@ -98,7 +98,7 @@ fn what_is_said_by_hand_counts_until_it_is_taken_back() {
         mood.feeling().impatient
     };
     assert_eq!(
-        [on(Some(0.5)), on(Some(0.9)), on(Some(0.5)), on(Some(0.1)), on(None)],
+        [on(Some(0.5)), on(Some(0.95)), on(Some(0.5)), on(Some(0.1)), on(None)],
         [false, true, true, false, false]
     );
 }
