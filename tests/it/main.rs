@@ -2,6 +2,7 @@
 
 mod agent_ahead;
 mod agent_dialogue;
+mod agent_disclosure;
 mod agent_doubt;
 mod agent_emotion;
 mod agent_flows;
