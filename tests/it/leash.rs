@@ -113,6 +113,17 @@ fn attacks() -> Vec<Attack> {
     toml::from_str::<Attacks>(text).unwrap().attack
 }
 
+/// What became of the tools that the model called.
+fn verdicts(events: &[AgentEvent]) -> Vec<&str> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            AgentEvent::Tool(tool) => Some(tool.verdict.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
 #[test]
 fn an_obedient_model_can_do_nothing_that_the_state_does_not_allow() {
     let attacks = attacks();
@@ -205,14 +216,7 @@ fn what_the_state_allows_is_done() {
     ];
     let (events, state, _) = talk_with(replies, "what is the fee on friday");
     assert_eq!(state, "close");
-    let verdicts: Vec<&str> = events
-        .iter()
-        .filter_map(|event| match event {
-            AgentEvent::Tool(tool) => Some(tool.verdict.as_str()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(verdicts, ["done", "done", "forbidden"], "one move for an answer");
+    assert_eq!(verdicts(&events), ["done", "done", "forbidden"], "one move for an answer");
     assert!(
         events
             .iter()
@@ -301,14 +305,7 @@ fn the_shipped_course_lets_the_model_note_a_call_back_and_nothing_more() {
         Talk::begin(Agent::new(flow, BTreeMap::new(), TurnConfig::default()), &model, Duration::from_secs(1));
     talk.say("what is the moon made of", 0.95);
     let events = talk.take_events();
-    let verdicts: Vec<&str> = events
-        .iter()
-        .filter_map(|event| match event {
-            AgentEvent::Tool(tool) => Some(tool.verdict.as_str()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(verdicts, ["done", "forbidden", "done"], "{events:?}");
+    assert_eq!(verdicts(&events), ["done", "forbidden", "done"], "{events:?}");
     assert_eq!(talk.agent().slots().get("callback").map(String::as_str), Some("friday evening"));
     assert_eq!(talk.agent().disposition(), Some("callback"), "{events:?}");
     assert_eq!(talk.end(), Some(&EndReason::Completed));
