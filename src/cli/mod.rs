@@ -17,6 +17,7 @@ mod lines;
 mod models;
 pub mod phone;
 mod prosody;
+mod reader;
 mod replay;
 mod report;
 mod serve;
@@ -96,6 +97,7 @@ pub fn main() -> ExitCode {
     // Several libraries bring TLS: the first handshake panics unless one provider was chosen. An error here means that one
     // was chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    reader::watch();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

@@ -4,7 +4,7 @@ use crate::sip_support::{Raw, header};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tipring::audio::CodecKind;
 use tipring::phone::{Config, Handset, Plan, Script};
@@ -35,6 +35,17 @@ fn run(mut command: Command) -> (Option<i32>, String, String) {
 
 async fn run_aside(command: Command) -> (Option<i32>, String, String) {
     tokio::task::spawn_blocking(move || run(command)).await.unwrap()
+}
+
+#[test]
+fn output_that_nobody_reads_ends_the_program_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tipring(folder.path(), "simulate turns --calls 2 --json");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // What reads is gone before the first line comes.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(141), ""));
 }
 
 #[test]

@@ -26,6 +26,10 @@ pub(super) struct Outcome {
     pub kept: bool,
     pub degraded: bool,
     pub work: Option<Work>,
+    /// What was said and in which group, so that another take of it can be found.
+    pub said: (String, Option<String>),
+    /// Which recording of the set it is.
+    pub take: usize,
 }
 
 /// Processor time of the whole program for one utterance, in ms.
@@ -89,6 +93,27 @@ fn wrong(outcome: &Outcome, least: f32) -> bool {
     outcome.chosen.is_some() && outcome.chosen != outcome.right && outcome.confidence >= least
 }
 
+/// The same words from another recording: what a caller who is asked again says. The next one in the set, from its beginning
+/// after its end.
+fn other_take<'a>(outcomes: &'a [Outcome], of: &Outcome) -> Option<&'a Outcome> {
+    let others = || outcomes.iter().filter(|other| other.said == of.said && other.take != of.take);
+    others().find(|other| other.take > of.take).or_else(|| others().next())
+}
+
+/// How many are understood at once or, where it was asked again, when they are said a second time; and how many are then taken
+/// for another. None where a recording has no second one.
+fn asked_twice(outcomes: &[Outcome], least: f32) -> Option<(usize, usize)> {
+    let (mut right, mut wrongs) = (0, 0);
+    for outcome in outcomes {
+        let other = other_take(outcomes, outcome)?;
+        let is_open = !understood(outcome, least) && !wrong(outcome, least);
+        let last = if is_open { other } else { outcome };
+        right += usize::from(understood(last, least));
+        wrongs += usize::from(wrong(last, least));
+    }
+    Some((right, wrongs))
+}
+
 fn count(outcomes: &[Outcome], what: impl Fn(&Outcome) -> bool) -> usize {
     outcomes.iter().filter(|outcome| what(outcome)).count()
 }
@@ -138,11 +163,16 @@ impl Figures {
         if self.outcomes.iter().any(|outcome| outcome.right.is_some()) {
             let (right, wrongs) =
                 (count(&self.outcomes, |o| understood(o, least)), count(&self.outcomes, |o| wrong(o, least)));
+            map.insert("closed_choice".into(), rate(count(&self.outcomes, |o| understood(o, 0.0)), n));
             map.insert("understood".into(), rate(right, n));
             map.insert("wrong".into(), rate(wrongs, n));
             map.insert("asked_again".into(), rate(n - right - wrongs, n));
             if absent > 0 {
                 map.insert("absent_wrong".into(), rate(count(&self.absent, |o| wrong(o, least)), absent));
+            }
+            if let Some((right, wrongs)) = asked_twice(&self.outcomes, least) {
+                map.insert("asked_twice".into(), rate(right, n));
+                map.insert("asked_twice_wrong".into(), rate(wrongs, n));
             }
             let curve = CURVE.iter().map(|&least| {
                 let mut point = json!({
@@ -167,26 +197,29 @@ pub(super) fn print(name: &str, figures: &Value) {
     let number = |key: &str| figures[key].as_f64().unwrap_or_default();
     println!("{name}: {} utterances", figures["utterances"]);
     let (wer, low, high) = (number("wer_percent"), number("wer_low_percent"), number("wer_high_percent"));
-    println!("  words wrong        {wer:5.1} %  ({low:.1} to {high:.1})");
+    println!("  words wrong           {wer:5.1} %  ({low:.1} to {high:.1})");
     for (key, label) in [
         ("phrase_exact", "word for word"),
+        ("closed_choice", "right, however unsure"),
         ("understood", "understood"),
         ("wrong", "taken for another"),
         ("asked_again", "asked again"),
         ("absent_wrong", "absent, yet taken"),
+        ("asked_twice", "understood by then"),
+        ("asked_twice_wrong", "wrong by then"),
     ] {
         let rate = &figures[key];
         if let (Some(percent), Some(low), Some(high)) =
             (rate["percent"].as_f64(), rate["low_percent"].as_f64(), rate["high_percent"].as_f64())
         {
-            println!("  {label:18} {percent:5.1} %  ({low:.1} to {high:.1}), {} times", rate["count"]);
+            println!("  {label:21} {percent:5.1} %  ({low:.1} to {high:.1}), {} times", rate["count"]);
         }
     }
     if let (Some(p50), Some(p95)) = (figures["first_partial_p50_ms"].as_f64(), figures["first_partial_p95_ms"].as_f64())
     {
         let (share, kept) = (number("first_partial_share_percent"), number("first_partial_kept_percent"));
         println!(
-            "  first partial      {p50:.0} ms of audio after the onset, p95 {p95:.0}; in {share:.0} %, kept in {kept:.0} %"
+            "  first partial         {p50:.0} ms of audio after the onset, p95 {p95:.0}; in {share:.0} %, kept in {kept:.0} %"
         );
     }
     for (key, label) in [("speaking", "until the flush"), ("answer", "flush to answer"), ("whole", "both")] {
@@ -194,7 +227,7 @@ pub(super) fn print(name: &str, figures: &Value) {
         if let (Some(mean), Some(p50), Some(p95)) =
             (spread["mean_ms"].as_f64(), spread["p50_ms"].as_f64(), spread["p95_ms"].as_f64())
         {
-            println!("  processor time     {label}: {mean:.0} ms an utterance, p50 {p50:.0}, p95 {p95:.0}");
+            println!("  processor time        {label}: {mean:.0} ms an utterance, p50 {p50:.0}, p95 {p95:.0}");
         }
     }
     for point in figures["curve"].as_array().into_iter().flatten() {
@@ -236,6 +269,26 @@ mod tests {
         assert_eq!(json["processor"]["answer"]["p95_ms"], 9.0);
         assert_eq!(json["processor"]["whole"]["p50_ms"], 29.0);
         assert!(Figures::default().json(0.3)["processor"].is_null());
+    }
+
+    #[test]
+    fn who_is_asked_again_says_it_another_time() {
+        let outcome = |text: &str, take: usize, chosen: usize, confidence: f32| Outcome {
+            chosen: Some(chosen),
+            right: Some(1),
+            confidence,
+            said: (text.into(), None),
+            take,
+            ..Outcome::default()
+        };
+        let mut outcomes =
+            vec![outcome("one", 0, 1, 0.2), outcome("two", 1, 1, 0.1), outcome("one", 2, 1, 0.9), outcome("two", 3, 0, 0.8)];
+        // The first is understood the second time, the second is taken for another then.
+        assert_eq!(asked_twice(&outcomes, 0.3), Some((2, 2)));
+        let json = Figures { outcomes: outcomes.clone(), absent: Vec::new() }.json(0.3);
+        assert_eq!((&json["asked_twice"]["count"], &json["closed_choice"]["count"]), (&json!(2), &json!(3)));
+        outcomes.push(outcome("three", 4, 1, 0.9));
+        assert_eq!(asked_twice(&outcomes, 0.3), None, "nobody says three again");
     }
 
     #[test]

@@ -29,8 +29,10 @@ pub(super) const EXAMPLES: &str = "The set: a CSV with the columns
 
 Every utterance is sent through the engine as a call would: frames of 20 ms, half a second of silence around it, a decoder of
 its own, a flush at the end. With --grammar manifest the engine is told to expect --phrases phrases of the set, the right one
-among them, drawn by --seed; what the dialogue of a flow would take the answer for is compared with what was said. --absent
-asks once more with the right phrase left out: what is understood then is wrong. Processor time is that of the whole program, and
+among them, drawn by --seed; what the dialogue of a flow would take the answer for is compared with what was said: 'right, however
+unsure' is the choice alone, 'understood' what the dialogue would take at its turn.min_confidence. --absent asks once more with the
+right phrase left out: what is understood then is wrong. Where everything is said in two recordings or more of a group, 'by then'
+is what is understood when the caller is asked again and says the next of them. Processor time is that of the whole program, and
 how much of it was spent while the utterance came is true with --speed 1 alone.
 
 Examples:
@@ -142,7 +144,7 @@ fn score(args: &Args, settings: &Settings, recogniser: &dyn Recognizer) -> anyho
                         continue;
                     };
                     let heard = hear(args, recogniser, &choices, &frames)?;
-                    let outcome = outcome(said, &choices, right, &heard, &frames);
+                    let outcome = Outcome { take: number, ..outcome(said, &choices, right, &heard, &frames) };
                     if let Some(name) = heard.engine {
                         engine = name;
                     }
@@ -359,6 +361,8 @@ fn outcome(said: &Said, choices: &[String], right: Option<usize>, heard: &Heard,
         kept: first.is_some_and(|first| got.starts_with(&words(&first.text))),
         degraded: last.is_some_and(|last| last.degraded),
         work: heard.work,
+        said: (said.text.clone(), said.group.clone()),
+        take: 0,
     }
 }
 
