@@ -281,8 +281,12 @@ mod tests {
             take,
             ..Outcome::default()
         };
-        let mut outcomes =
-            vec![outcome("one", 0, 1, 0.2), outcome("two", 1, 1, 0.1), outcome("one", 2, 1, 0.9), outcome("two", 3, 0, 0.8)];
+        let mut outcomes = vec![
+            outcome("one", 0, 1, 0.2),
+            outcome("two", 1, 1, 0.1),
+            outcome("one", 2, 1, 0.9),
+            outcome("two", 3, 0, 0.8),
+        ];
         // The first is understood the second time, the second is taken for another then.
         assert_eq!(asked_twice(&outcomes, 0.3), Some((2, 2)));
         let json = Figures { outcomes: outcomes.clone(), absent: Vec::new() }.json(0.3);
