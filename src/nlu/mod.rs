@@ -18,6 +18,7 @@ pub mod learn;
 mod matrix;
 mod mishear;
 mod nearest;
+pub(crate) mod numerals;
 mod objection;
 mod reading;
 mod scene;

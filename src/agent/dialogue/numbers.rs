@@ -1,20 +1,16 @@
 //! Spoken digits: "five five five, double two, oh one" is 5552201.
 
-/// What one word, or one Chinese character, stands for.
+use crate::nlu::numerals::{chinese, english};
+
+/// The digit that one word, or one Chinese character, stands for.
 fn digit(word: &str) -> Option<char> {
-    Some(match word {
-        "zero" | "oh" | "o" | "nought" | "零" | "〇" => '0',
-        "one" | "一" | "幺" => '1',
-        "two" | "二" | "两" => '2',
-        "three" | "三" => '3',
-        "four" | "四" => '4',
-        "five" | "五" => '5',
-        "six" | "六" => '6',
-        "seven" | "七" => '7',
-        "eight" | "八" => '8',
-        "nine" | "九" => '9',
-        _ => return None,
-    })
+    let mut chars = word.chars();
+    let value = match (word, chars.next(), chars.next()) {
+        ("oh" | "o" | "nought", ..) => Some(0),
+        (_, Some(single), None) => chinese(single),
+        _ => english(word),
+    };
+    char::from_digit(value?, 10)
 }
 
 /// Words that sound like digits, taken for them between digits only.
@@ -28,34 +24,15 @@ fn homophone(word: &str) -> Option<char> {
     })
 }
 
-fn teen(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "ten" => "10",
-        "eleven" => "11",
-        "twelve" => "12",
-        "thirteen" => "13",
-        "fourteen" => "14",
-        "fifteen" => "15",
-        "sixteen" => "16",
-        "seventeen" => "17",
-        "eighteen" => "18",
-        "nineteen" => "19",
-        _ => return None,
-    })
+/// Ten to nineteen, as it is written.
+fn teen(word: &str) -> Option<String> {
+    english(word).filter(|value| (10..20).contains(value)).map(|value| value.to_string())
 }
 
+/// The first digit of twenty to ninety.
 fn ten(word: &str) -> Option<char> {
-    Some(match word {
-        "twenty" => '2',
-        "thirty" => '3',
-        "forty" | "fourty" => '4',
-        "fifty" => '5',
-        "sixty" => '6',
-        "seventy" => '7',
-        "eighty" => '8',
-        "ninety" => '9',
-        _ => return None,
-    })
+    let value = if word == "fourty" { 40 } else { english(word)? };
+    char::from_digit(value / 10, 10).filter(|_| value >= 20)
 }
 
 /// The words with which numbers are spoken, for the recogniser.
@@ -109,7 +86,7 @@ pub(crate) fn digits(words: &[String]) -> String {
         } else if let Some(d) = digit(word) {
             out.push(d);
         } else if let Some(pair) = teen(word) {
-            out.push_str(pair);
+            out.push_str(&pair);
         } else if let Some(tens) = ten(word) {
             out.push(tens);
             match digit(next).filter(|d| *d != '0') {

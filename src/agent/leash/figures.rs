@@ -1,5 +1,7 @@
 //! The numbers of a text, written or spelled out, English and Chinese: for comparing what is said with what is known.
 
+use crate::nlu::numerals;
+
 /// What a number counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Unit {
@@ -166,19 +168,7 @@ fn fraction(pieces: &[Piece]) -> Option<Read> {
 }
 
 fn han(c: char) -> Option<f64> {
-    Some(match c {
-        '零' | '〇' => 0.0,
-        '一' | '壹' => 1.0,
-        '二' | '两' | '贰' => 2.0,
-        '三' | '叁' => 3.0,
-        '四' => 4.0,
-        '五' => 5.0,
-        '六' => 6.0,
-        '七' => 7.0,
-        '八' => 8.0,
-        '九' => 9.0,
-        _ => return None,
-    })
+    numerals::chinese(c).map(f64::from)
 }
 
 /// 一万二千三百, 二〇二六, 三点六.
@@ -243,31 +233,7 @@ fn zero_before(pieces: &[Piece], taken: usize) -> bool {
 }
 
 fn word_value(word: &str) -> Option<f64> {
-    const SMALL: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let small = SMALL.iter().position(|known| *known == word).map(|at| at as f64);
-    small.or_else(|| TENS.iter().position(|known| *known == word).map(|at| (at as f64 + 2.0) * 10.0))
+    numerals::english(word).map(f64::from)
 }
 
 /// Twelve thousand three hundred and fifty point five.

@@ -1,12 +1,7 @@
 //! Figures in English.
 
 use super::figure::{Decimal, Figure, month_name};
-
-/// As digits are read out one by one.
-pub(super) const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-const TEENS: [&str; 10] =
-    ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use crate::nlu::numerals::{SMALL, TENS};
 
 fn of(names: &[&'static str], value: u64) -> &'static str {
     usize::try_from(value).ok().and_then(|value| names.get(value)).copied().unwrap_or_default()
@@ -15,10 +10,9 @@ fn of(names: &[&'static str], value: u64) -> &'static str {
 /// Below 100.
 fn small(value: u64) -> String {
     match value {
-        0..=9 => of(&DIGITS, value).to_owned(),
-        10..=19 => of(&TEENS, value - 10).to_owned(),
+        0..=19 => of(&SMALL, value).to_owned(),
         _ if value.is_multiple_of(10) => of(&TENS, value / 10 - 2).to_owned(),
-        _ => format!("{}-{}", of(&TENS, value / 10 - 2), of(&DIGITS, value % 10)),
+        _ => format!("{}-{}", of(&TENS, value / 10 - 2), of(&SMALL, value % 10)),
     }
 }
 
@@ -26,8 +20,8 @@ fn small(value: u64) -> String {
 fn hundreds(value: u64) -> String {
     match (value / 100, value % 100) {
         (0, rest) => small(rest),
-        (hundreds, 0) => format!("{} hundred", of(&DIGITS, hundreds)),
-        (hundreds, rest) => format!("{} hundred and {}", of(&DIGITS, hundreds), small(rest)),
+        (hundreds, 0) => format!("{} hundred", of(&SMALL, hundreds)),
+        (hundreds, rest) => format!("{} hundred and {}", of(&SMALL, hundreds), small(rest)),
     }
 }
 
@@ -49,7 +43,7 @@ fn whole(value: u64) -> String {
 }
 
 fn spelled(digits: &str) -> String {
-    let names: Vec<_> = digits.chars().filter_map(|c| c.to_digit(10)).map(|value| of(&DIGITS, value.into())).collect();
+    let names: Vec<_> = digits.chars().filter_map(|c| c.to_digit(10)).map(|value| of(&SMALL, value.into())).collect();
     names.join(" ")
 }
 

@@ -5,6 +5,7 @@ mod en;
 mod figure;
 mod zh;
 
+use crate::nlu::numerals::SMALL;
 use crate::speech::Language;
 use figure::{Figure, next_figure};
 
@@ -117,9 +118,9 @@ impl Tongue {
     }
 
     fn groups<'a>(self, groups: impl Iterator<Item = &'a [u32]>) -> String {
-        let names = match self {
+        let names: &[&str] = match self {
             Self::Chinese => &zh::DIGITS_SPELLED,
-            Self::English => &en::DIGITS,
+            Self::English => &SMALL,
             Self::Other => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
         };
         let (within, between) = if self == Self::Chinese { ("", "，") } else { (" ", ", ") };

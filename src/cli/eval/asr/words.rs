@@ -1,28 +1,6 @@
 //! What was said and what was heard, made comparable, and how far they are apart.
 
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use crate::nlu::numerals::{SMALL, TENS};
 
 /// Lower case, no punctuation, digits as words ("42" is "forty two", "2024" is digit by digit), "ok" as "okay".
 pub(super) fn words(text: &str) -> Vec<String> {
