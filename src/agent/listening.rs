@@ -11,7 +11,7 @@ use crate::record::{Speaker, Stage, TurnEmotion, TurnLatency, TurnRecord};
 use crate::speech::{AnswerKind, Hypothesis, HypothesisKind, Role, SpeechEdge};
 
 /// How often in a row a line cut by mere noise is begun again.
-const MAX_BEGUN_AGAIN: u32 = 2;
+pub(super) const MAX_BEGUN_AGAIN: u32 = 2;
 /// How long after the first sound that may be speech it is known whether it is.
 const STIR_MS: u64 = 60;
 /// Most bytes kept of what is said over a line that may not be interrupted.
@@ -202,10 +202,8 @@ impl Agent {
 
     /// The caller's turn is over.
     pub(super) fn turn_over(&mut self, at: MediaTime) {
-        let wait = match self.hearing.voice() {
-            Some(Voice::Paused { .. }) => self.wait_ms(),
-            _ => 0,
-        };
+        let paused = matches!(self.hearing.voice(), Some(Voice::Paused { .. }));
+        let wait = if paused { self.wait_ms() } else { 0 };
         let Some(turn) = self.hearing.take(at) else { return };
         self.note(at, Stage::Decided { wait_ms: wait });
         let words = !says_nothing(&turn.text);
@@ -218,6 +216,9 @@ impl Agent {
                 self.begin_again(at);
             }
             return;
+        }
+        if paused {
+            self.hearing.turn_counts();
         }
         if matches!(self.phase, Phase::Talking(_)) || words {
             let emotion = self.sounded(at, &turn);
@@ -329,6 +330,7 @@ impl Agent {
         let Phase::Talking(talking) = &mut self.phase else { return false };
         if let Some(first) = talking.first_half.take() {
             // The rest of the turn was a noise: what was taken back stands.
+            let again = talking.begun_again + 1;
             let turn = CallerTurn {
                 began: at,
                 ended: at,
@@ -341,6 +343,9 @@ impl Agent {
                 hummed: false,
             };
             self.respond(at, turn, 0);
+            if let Phase::Talking(talking) = &mut self.phase {
+                talking.begun_again = again;
+            }
             return true;
         }
         let Some(cut) = talking.cut.take() else { return false };

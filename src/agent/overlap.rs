@@ -10,6 +10,8 @@
 use super::Action;
 use super::conversation::Agent;
 use super::dialogue::{is_backchannel, is_short, says_nothing, tokens};
+use super::listening::MAX_BEGUN_AGAIN;
+use super::phase::Phase;
 use super::turn::continues;
 use crate::audio::MediaTime;
 use crate::record::Stage;
@@ -57,6 +59,24 @@ impl Agent {
             return;
         }
         self.overlap = Some(Overlap { cue: Some(cue), ..self.overlap_of(onset) });
+        if cue.echo >= ECHO && cue.covers >= self.known_at(onset) && self.protected() {
+            // What may not be interrupted comes back all the same, and is no turn of the caller.
+            self.hearing.may_not_interrupt();
+            self.hearing.set_echo();
+        }
+    }
+
+    /// When the cues of an overlap have heard enough of it to tell an echo.
+    fn known_at(&self, onset: MediaTime) -> MediaTime {
+        onset.plus_ms(self.config.barge_in_ms * 3 / 4)
+    }
+
+    /// It is not what we sent: enough of it was heard to tell, or it began when nothing of ours could come back.
+    fn is_no_echo(&self, overlap: &Overlap) -> bool {
+        let onset = overlap.onset;
+        let unheard =
+            !self.lines.any() || self.collides(onset) && self.answer_began().is_none_or(|began| onset < began);
+        unheard || overlap.cue.is_some_and(|cue| cue.echo < ECHO && cue.covers >= self.known_at(onset))
     }
 
     /// When the overlap is to be looked at next.
@@ -74,8 +94,9 @@ impl Agent {
 
     fn decide_overlap_at(&self, overlap: &Overlap) -> MediaTime {
         let onset = overlap.onset;
+        let no_echo = self.is_no_echo(overlap);
         if self.collides(onset) {
-            return onset.plus_ms(self.config.duck_ms);
+            return onset.plus_ms(if no_echo { self.config.duck_ms } else { self.config.barge_in_ms });
         }
         let said = self.said_over(overlap);
         let voice = overlap.cue.map(|cue| cue.backchannel);
@@ -85,12 +106,9 @@ impl Agent {
             let told = said == Some(false) && (!surely || tokens(self.hearing.text()).len() > 1);
             return if told { onset.plus_ms(self.config.barge_in_ms) } else { onset.plus_ms(self.config.surely_ms) };
         }
-        let plain = overlap.cue.is_some_and(|cue| {
-            cue.echo < ECHO
-                && cue.backchannel < PLAINLY_NONE
-                && cue.covers >= onset.plus_ms(self.config.barge_in_ms * 3 / 4)
-        });
-        if plain || said == Some(false) {
+        let plain = voice.is_some_and(|voice| voice < PLAINLY_NONE);
+        // Words may be those of our own echo.
+        if no_echo && (plain || said == Some(false)) {
             return onset.plus_ms(self.config.duck_ms);
         }
         let unsure = said.is_none() && voice.is_some_and(|voice| (voice - BACKCHANNEL).abs() < UNSURE);
@@ -115,8 +133,17 @@ impl Agent {
 
     /// It goes on, and began before the caller can have taken note of the answer: nobody hums at what was not heard yet.
     fn collides(&self, onset: MediaTime) -> bool {
-        let began = self.decided().and_then(|decided| decided.answer_began);
-        self.goes_on(onset) && began.is_none_or(|began| onset <= began.plus_ms(TAKEN_NOTE_MS))
+        let taken_note = self.answer_began().is_some_and(|began| onset > began.plus_ms(TAKEN_NOTE_MS));
+        let begun_again = match &self.phase {
+            Phase::Talking(talking) => talking.begun_again,
+            _ => 0,
+        };
+        // An answer that is begun again and again for nothing is spared the haste.
+        self.goes_on(onset) && !taken_note && begun_again < MAX_BEGUN_AGAIN
+    }
+
+    fn answer_began(&self) -> Option<MediaTime> {
+        self.decided().and_then(|decided| decided.answer_began)
     }
 
     /// Looks at the overlap where that is due.
@@ -138,15 +165,14 @@ impl Agent {
             self.overlap = Some(overlap);
             return true;
         }
-        if !self.collides(onset) && self.lines.any() {
-            let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
-            if echo {
-                self.overlap = Some(overlap);
-                self.hearing.may_not_interrupt();
-                self.hearing.set_echo();
-                self.loud_again(at);
-                return true;
-            }
+        if self.lines.any() && overlap.cue.is_some_and(|cue| cue.echo >= ECHO) {
+            self.overlap = Some(overlap);
+            self.hearing.may_not_interrupt();
+            self.hearing.set_echo();
+            self.loud_again(at);
+            return true;
+        }
+        if self.lines.any() && !self.collides(onset) {
             let alike = match (self.said_over(&overlap), overlap.cue) {
                 (Some(backchannel), _) => backchannel,
                 (None, Some(cue)) => cue.backchannel >= BACKCHANNEL,

@@ -313,3 +313,46 @@ fn a_short_noise_leaves_the_agent_soft_for_no_longer_than_it_lasts() {
     assert_eq!(first(&session, |action| *action == Action::Unduck), Some(onset + 200));
     assert!(first(&session, |action| *action == Action::StopSpeaking).is_none());
 }
+
+/// Our own voice comes back from `onset` for `long` ms, as the cues of the voice tell.
+fn echo(session: &mut Session, onset: u64, long: u64, words: &str) {
+    for at in (120..=long).step_by(20) {
+        // The first looks know little.
+        overlap(session, onset, onset + at, if at < 160 { 0.2 } else { 0.9 }, 0.1);
+    }
+    session.caller(onset, long, words);
+}
+
+#[test]
+fn the_echo_of_an_answer_that_just_began_does_not_stop_it() {
+    let mut session = Session::with(FLOW, eager());
+    session.caller(3_000, 400, "yes").run(3_690);
+    let began = session.time_of("Great.");
+    echo(&mut session, began + 80, 500, "");
+    session.run(7_000);
+    assert!(session.times(|action| *action == Action::StopSpeaking).iter().all(|at| *at < began), "{began}");
+    assert_eq!(session.lines().iter().filter(|line| **line == "Great.").count(), 1);
+}
+
+#[test]
+fn words_in_our_own_echo_are_no_words_of_the_caller() {
+    let (mut session, onset) = speaking();
+    echo(&mut session, onset, 700, "no thanks");
+    session.run(onset + 1_500);
+    assert!(first(&session, |action| *action == Action::StopSpeaking).is_none());
+    assert_eq!(session.lines().len(), 1, "{:?}", session.lines());
+}
+
+#[test]
+fn the_echo_of_a_line_that_may_not_be_interrupted_is_no_turn() {
+    let flow = FLOW.replace("expect = \"yes_no\"", "expect = \"yes_no\"\ninterruptible = false");
+    let mut session = Session::with(&flow, times());
+    session.run(300);
+    echo(&mut session, 400, 700, "yes please");
+    session.run(6_000);
+    assert!(!session.lines().contains(&"Great."), "nobody agreed: {:?}", session.lines());
+    let spoken = session.times(|action| {
+        matches!(action, Action::Report(AgentEvent::Turn(turn)) if turn.speaker == tipring::record::Speaker::Caller)
+    });
+    assert!(spoken.is_empty(), "it was recorded as the caller's");
+}
