@@ -2,7 +2,7 @@
 //! below which a text is taken to be about something else.
 
 use super::NluError;
-use super::bytes::{Reader, Writer};
+use super::bytes::{Reader, Writer, pack, unpack};
 use super::features::{Features, WORDS};
 use super::learn::softmax;
 use super::matrix::Matrix;
@@ -10,7 +10,7 @@ use super::nearest::Nearest;
 use super::vocabulary::Vocabulary;
 
 /// The first bytes of a model.
-const MAGIC: &[u8; 8] = b"tripint2";
+const MAGIC: &[u8; 8] = b"tripint3";
 /// What is known of a text beside its class, to judge whether it is in scope.
 pub(crate) const SIGNS: usize = 7;
 
@@ -95,13 +95,10 @@ impl Classifier {
     /// # Errors
     /// [`NluError::Model`] for bytes that are none.
     pub fn load(bytes: &[u8]) -> Result<Self, NluError> {
-        Self::read_from(&mut Reader(bytes))
+        Self::read_from(&mut Reader(&unpack(MAGIC, bytes)?))
     }
 
     pub(crate) fn read_from(from: &mut Reader<'_>) -> Result<Self, NluError> {
-        if from.take(MAGIC.len())? != MAGIC {
-            return Err(NluError::Model("it begins with other bytes"));
-        }
         let count = from.count()?.min(u16::MAX as usize);
         let labels = (0..count).map(|_| from.text()).collect::<Result<Vec<_>, _>>()?;
         let outside = from.count()?.checked_sub(1);
@@ -146,11 +143,10 @@ impl Classifier {
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = Writer::default();
         self.write_to(&mut out);
-        out.0
+        pack(MAGIC, &out.0)
     }
 
     pub(crate) fn write_to(&self, out: &mut Writer) {
-        out.0.extend(MAGIC);
         out.count(self.labels.len());
         self.labels.iter().for_each(|label| out.text(label));
         out.count(self.outside.map_or(0, |class| class + 1));
@@ -271,6 +267,7 @@ pub(crate) fn signs(parts: &Parts, sums: &[f32], outside: Option<usize>) -> [f32
 
 #[cfg(test)]
 mod tests {
+    use super::{MAGIC, pack, unpack};
     use crate::nlu::learn::{NetConfig, Recipe, Text, fit};
     use crate::nlu::{Classifier, Features};
 
@@ -325,9 +322,13 @@ mod tests {
 
     #[test]
     fn damaged_models_are_refused() {
-        let bytes = small(1).bytes();
+        let file = small(1).bytes();
+        for end in (0..file.len()).step_by(97) {
+            assert!(Classifier::load(&file[..end]).is_err(), "{end}");
+        }
+        let bytes = unpack(MAGIC, &file).unwrap();
         for end in (0..bytes.len()).step_by(97) {
-            assert!(Classifier::load(&bytes[..end]).is_err(), "{end}");
+            assert!(Classifier::load(&pack(MAGIC, &bytes[..end])).is_err(), "{end}");
         }
         // Whatever a byte is changed to, nothing panics.
         let mut features = Features::default();
@@ -335,7 +336,7 @@ mod tests {
         for at in (0..bytes.len()).step_by(61) {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0x55;
-            if let Ok(model) = Classifier::load(&bytes) {
+            if let Ok(model) = Classifier::load(&pack(MAGIC, &bytes)) {
                 let _ = model.scores(&features);
             }
         }

@@ -1,17 +1,17 @@
-//! What a classifier sees of a text: hashed n-grams in three views, and the concepts that its words stand for.
+//! What a classifier sees of a text: hashed n-grams in four views, and the concepts that its words stand for.
 //!
 //! Latin script: words and their pairs, the letters within words, and pairs of stems that stand apart. Chinese script: the words
 //! of jieba, the characters, and the syllables that they are spoken with, so that a recogniser which wrote another character of
-//! the same sound does little harm. A text may mix both.
+//! the same sound does little harm. Words and syllables that stand apart are paired by their sound, too. A text may mix both.
 
 use super::concepts;
 use super::language::is_han;
+use super::sounds::{spoken, syllable};
 use jieba_rs::Jieba;
-use pinyin::ToPinyin;
 use std::sync::OnceLock;
 
 /// How many views there are. Each is weighted and scaled to unit length by itself.
-pub const VIEWS: usize = 4;
+pub const VIEWS: usize = 5;
 /// Words and their neighbours.
 pub const WORDS: usize = 0;
 /// Letters or characters.
@@ -20,11 +20,15 @@ pub const LETTERS: usize = 1;
 pub const SOUNDS: usize = 2;
 /// Concepts and their pairs.
 pub const CONCEPTS: usize = 3;
+/// Words by their consonants, and pairs of them; in Chinese, syllables that stand apart.
+pub const HEARD: usize = 4;
 
 /// A text longer than this, in characters, is cut: nobody says so much in one turn, and the time per reading stays bounded.
 const LONGEST: usize = 400;
 /// How far apart two stems may stand to be a pair.
 const REACH: usize = 6;
+/// How far apart two sounds may stand to be a pair.
+const WITHIN: usize = 3;
 
 /// The segmenter with its dictionary, made once: it takes some hundred milliseconds.
 pub(crate) fn jieba() -> &'static Jieba {
@@ -43,6 +47,8 @@ pub struct Features {
     /// What concepts are looked up by: words without endings, contractions taken apart, or Chinese characters; and how they sound.
     units: Vec<u32>,
     spoken: Vec<u32>,
+    /// How each word, or Chinese character, sounds, and whether it is one.
+    heard: Vec<(u32, bool)>,
     found: Vec<concepts::Found>,
 }
 
@@ -52,6 +58,7 @@ impl Features {
         let text = self.begin(text);
         self.word_grams(&text);
         self.pairs();
+        self.sound_grams();
         concepts::shipped().find(&self.units, &self.spoken, &mut self.found);
         concepts::grams(&self.found, &mut self.views[CONCEPTS]);
         self.text = text;
@@ -70,6 +77,7 @@ impl Features {
             list.clear();
         }
         self.words.clear();
+        self.heard.clear();
         self.text.clear();
         normalise(text, &mut self.text);
         let text = std::mem::take(&mut self.text);
@@ -110,6 +118,7 @@ impl Features {
         let start = from + text[from..end].find(word).unwrap_or(0);
         self.words.push((start, start + word.len()));
         self.stems.push(hash(7, stem(word).as_bytes()));
+        self.heard.push((spoken(word), false));
         for part in apart(word).into_iter().filter(|part| !part.is_empty()) {
             let unit = hash(7, stem(part).as_bytes());
             self.units.push(unit);
@@ -151,6 +160,7 @@ impl Features {
             if !matches!(c, '^' | '$') {
                 self.units.push(letters[0]);
                 self.spoken.push(sounds[0]);
+                self.heard.push((sounds[0], true));
             }
             for n in 1..=4.min(seen + 1) {
                 if n == 1 && matches!(c, '^' | '$') {
@@ -188,6 +198,20 @@ impl Features {
             self.views[SOUNDS].push(*one);
             for other in self.stems.iter().skip(n + 1).take(REACH) {
                 self.views[SOUNDS].push(join(8, &[*one.min(other), *one.max(other)]));
+            }
+        }
+    }
+
+    /// Sounds, and pairs of them in the order in which they stand. Neighbouring syllables are seen elsewhere.
+    fn sound_grams(&mut self) {
+        for (n, (one, han)) in self.heard.iter().enumerate() {
+            if !han {
+                self.views[HEARD].push(*one);
+            }
+            for (between, (other, _)) in self.heard.iter().skip(n + 1).take(WITHIN).enumerate() {
+                if between > 0 || !han {
+                    self.views[HEARD].push(join(if between > 0 { 46 } else { 45 }, &[*one, *other]));
+                }
             }
         }
     }
@@ -242,30 +266,6 @@ fn normalise(text: &str, out: &mut String) {
             out.extend(c.to_lowercase());
         }
     }
-}
-
-/// The syllable of a character without its tone, and without what speakers of many regions do not tell apart: zh/z, ch/c, sh/s,
-/// n/l at the beginning, ng/n at the end.
-fn syllable(c: char) -> u32 {
-    let Some(plain) = c.to_pinyin().map(|pinyin| pinyin.plain()) else {
-        return hash(12, c.encode_utf8(&mut [0; 4]).as_bytes());
-    };
-    let mut spoken = [0u8; 8];
-    let mut length = 0;
-    let bytes = plain.as_bytes();
-    for (n, byte) in bytes.iter().enumerate() {
-        let before = n.checked_sub(1).and_then(|n| bytes.get(n)).copied();
-        match (byte, before) {
-            (b'h', Some(b'z' | b'c' | b's')) => continue,
-            (b'g', Some(b'n')) if n + 1 == bytes.len() => continue,
-            _ => {}
-        }
-        if let Some(place) = spoken.get_mut(length) {
-            *place = if n == 0 && *byte == b'n' { b'l' } else { *byte };
-            length += 1;
-        }
-    }
-    hash(12, &spoken[..length])
 }
 
 /// A word without the endings that matter least.
@@ -342,8 +342,6 @@ mod tests {
         let (right, heard) = (read("太贵"), read("泰柜"));
         assert_ne!(right.views[LETTERS], heard.views[LETTERS]);
         assert_eq!(right.views[SOUNDS], heard.views[SOUNDS]);
-        // Nor are zh and z, n and l told apart.
-        assert_eq!(syllable('师'), syllable('丝'));
     }
 
     #[test]

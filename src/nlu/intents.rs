@@ -1,13 +1,13 @@
 //! Reading utterances on the three levels.
 
-use super::bytes::{Reader, Writer};
+use super::bytes::{Reader, Writer, pack, unpack};
 use super::classifier::Classifier;
 use super::families::OUTSIDE;
 use super::features::Features;
 use super::{Action, Actions, Industry, Language, NluError, ReadIntents, Reading, Scene, Scope};
 
 /// The first bytes of a file of models.
-const MAGIC: &[u8; 8] = b"tripintB";
+const MAGIC: &[u8; 8] = b"tripintC";
 /// Sounds of somebody who has not begun to speak.
 const FILLERS: [&str; 20] = [
     "uh", "um", "er", "erm", "uhm", "ah", "hmm", "mm", "well", "so", "呃", "额", "那个", "这个", "就是", "嘶", "唔",
@@ -137,10 +137,8 @@ impl Intents {
     /// # Errors
     /// [`NluError::Model`] for bytes that are none, [`NluError::Label`] for labels that are not of the taxonomy.
     pub fn load(bytes: &[u8]) -> Result<Self, NluError> {
-        let mut from = Reader(bytes);
-        if from.take(MAGIC.len())? != MAGIC {
-            return Err(NluError::Model("it begins with other bytes"));
-        }
+        let bytes = unpack(MAGIC, bytes)?;
+        let mut from = Reader(&bytes);
         let mut intents = Self::default();
         for _ in 0..from.count()?.min(2) {
             let code = from.text()?;
@@ -176,7 +174,6 @@ impl Intents {
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = Writer::default();
-        out.0.extend(MAGIC);
         let both = [(Language::Zh, &self.zh), (Language::En, &self.en)];
         out.count(both.iter().filter(|(_, tongue)| tongue.is_some()).count());
         for (language, tongue) in both {
@@ -185,7 +182,7 @@ impl Intents {
             tongue.action.write_to(&mut out);
             tongue.scene.write_to(&mut out);
         }
-        out.0
+        pack(MAGIC, &out.0)
     }
 
     pub(crate) fn put(&mut self, language: Language, tongue: Tongue) {

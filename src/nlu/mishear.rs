@@ -3,6 +3,7 @@
 use super::Language;
 use super::language::is_han;
 use super::learn::Chance;
+use super::sounds::skeleton;
 use pinyin::ToPinyin;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,7 @@ impl Mishearing {
             } else {
                 for word in word.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()) {
                     let word = word.to_ascii_lowercase();
-                    sounds.entry(skeleton(&word)).or_default().insert(word);
+                    sounds.entry(sound(&word)).or_default().insert(word);
                 }
             }
         }
@@ -57,37 +58,21 @@ impl Mishearing {
                 return Some(word.to_owned());
             }
             let bare = word.trim_matches(|c: char| !c.is_ascii_alphabetic()).to_ascii_lowercase();
-            another(self.sounds.get(&skeleton(&bare)), &bare, chance)
+            another(self.sounds.get(&sound(&bare)), &bare, chance)
         });
         words.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The sound of an English word.
+fn sound(word: &str) -> String {
+    skeleton(word).map(char::from).collect()
 }
 
 /// Another of the same sound; none when there is none: then it was not heard at all.
 fn another(words: Option<&Vec<String>>, than: &str, chance: &mut Chance) -> Option<String> {
     let others: Vec<&String> = words?.iter().filter(|word| *word != than).collect();
     others.get(chance.below(others.len())).map(|word| (*word).clone())
-}
-
-/// The consonants of an English word as a telephone lets them through, one letter for those that sound alike.
-fn skeleton(word: &str) -> String {
-    let mut out = String::new();
-    for c in word.chars() {
-        let class = match c {
-            'b' | 'p' => 'p',
-            'd' | 't' => 't',
-            'g' | 'k' | 'c' | 'q' => 'k',
-            'f' | 'v' => 'f',
-            's' | 'z' | 'x' | 'j' => 's',
-            'm' | 'n' => 'n',
-            'l' | 'r' => c,
-            _ => continue,
-        };
-        if !out.ends_with(class) {
-            out.push(class);
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(crate) mod numerals;
 mod objection;
 mod reading;
 mod scene;
+mod sounds;
 mod vocabulary;
 
 pub use action::Action;

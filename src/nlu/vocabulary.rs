@@ -4,6 +4,9 @@ use super::NluError;
 use super::bytes::{Reader, Writer};
 use super::features::{Features, VIEWS};
 
+/// Rarity is kept in steps of one in so many: a byte each.
+const FINE: f32 = 20.0;
+
 /// The features that a model knows: their rows, their views and their rarity.
 #[derive(Clone, Default, Debug)]
 pub struct Vocabulary {
@@ -19,6 +22,11 @@ pub struct Vocabulary {
     places: Vec<u32>,
 }
 
+/// The byte that a rarity is written as.
+fn code(rarity: f32) -> u8 {
+    (rarity * FINE).round().clamp(1.0, 255.0) as u8
+}
+
 impl Vocabulary {
     /// Of the features of each view, with their rarity; in order within a view. `weights`: what each view counts for.
     pub(crate) fn new(views: [Vec<(u32, f32)>; VIEWS], weights: [f32; VIEWS]) -> Self {
@@ -27,7 +35,7 @@ impl Vocabulary {
             features.sort_by_key(|f| f.0);
             features.dedup_by_key(|f| f.0);
             vocabulary.hashes.extend(features.iter().map(|f| f.0));
-            vocabulary.rarity.extend(features.iter().map(|f| f.1));
+            vocabulary.rarity.extend(features.iter().map(|f| f32::from(code(f.1)) / FINE));
             vocabulary.bounds[view + 1] = vocabulary.hashes.len();
         }
         vocabulary.index();
@@ -105,8 +113,8 @@ impl Vocabulary {
     pub(crate) fn write(&self, out: &mut Writer) {
         self.bounds.iter().for_each(|bound| out.count(*bound));
         out.floats(&self.weights);
-        out.words(&self.hashes);
-        out.floats(&self.rarity);
+        out.steps(&self.hashes);
+        out.small(&self.rarity.iter().map(|rarity| code(*rarity)).collect::<Vec<u8>>());
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, NluError> {
@@ -116,8 +124,9 @@ impl Vocabulary {
         }
         let weights = from.floats()?;
         let weights = weights.try_into().map_err(|_| NluError::Model("its views have the wrong number"))?;
-        let mut vocabulary =
-            Self { bounds, weights, hashes: from.words()?, rarity: from.floats()?, places: Vec::new() };
+        let hashes = from.steps()?;
+        let rarity = from.small()?.into_iter().map(|code| f32::from(code) / FINE).collect();
+        let mut vocabulary = Self { bounds, weights, hashes, rarity, places: Vec::new() };
         let fits = vocabulary.rarity.len() == vocabulary.hashes.len()
             && bounds.is_sorted()
             && bounds[0] == 0

@@ -9,6 +9,9 @@ use super::words::words;
 /// Words that turn the meaning of what follows.
 const NEGATIONS: [&str; 7] = ["not", "never", "without", "不", "没", "别", "未"];
 
+/// Behind these 别 is no "don't" but the end of a word (特别, 分别, 性别); the last as it sounds.
+const NO_DONT: [&str; 9] = ["特", "分", "性", "级", "区", "类", "识", "鉴", "te"];
+
 /// Mandarin endings that make a question of a sentence.
 const ASKING: [&str; 4] = ["吗", "呢", "么", "嘛"];
 
@@ -107,6 +110,13 @@ fn rank(found: &Found, words: &[String]) -> (usize, bool, usize) {
     (found.fixed, found.fixed == words.len(), found.end)
 }
 
+/// The phrase begins with the end of a word: 特别打折 holds no 别打.
+fn splits(words: &[String], start: usize) -> bool {
+    let before = start.checked_sub(1).and_then(|before| words.get(before));
+    let dont = words.get(start).is_some_and(|first| matches!(first.as_str(), "别" | "bie"));
+    dont && before.is_some_and(|before| NO_DONT.contains(&before.as_str()))
+}
+
 fn find(pattern: &Pattern, words: &[String]) -> Option<Found> {
     let found = pattern.find(words)?;
     let negated = found
@@ -115,7 +125,7 @@ fn find(pattern: &Pattern, words: &[String]) -> Option<Found> {
         .and_then(|before| words.get(before))
         .is_some_and(|before| NEGATIONS.contains(&before.as_str()));
     let stray = pattern.plain().is_some_and(|plain| is_stray(&plain, &found, words));
-    (!negated && !stray).then_some(found)
+    (!negated && !stray && !splits(words, found.start)).then_some(found)
 }
 
 /// Whether the words of a phrase stand there by coincidence. One word in the middle of a long sentence does: "is there *no*
@@ -160,7 +170,7 @@ fn nearly(pattern: &Pattern, words: &[String]) -> Option<Found> {
                 }
             };
             let before = start.checked_sub(1).and_then(|before| words.get(before));
-            if close && before.is_none_or(|before| !NEGATIONS.contains(&before.as_str())) {
+            if close && !splits(words, start) && before.is_none_or(|before| !NEGATIONS.contains(&before.as_str())) {
                 found = Some(Found { start, end: start + length, fixed: plain.len() - 1, slots: Vec::new() });
             }
         }
@@ -239,6 +249,7 @@ mod tests {
             ("yes", patterns(&["好", "好的", "可以", "要", "没问题"])),
             ("no", patterns(&["不", "没有", "不要", "不可以", "不感兴趣"])),
             ("expensive", patterns(&["太贵"])),
+            ("never", patterns(&["别打", "别再打了"])),
         ];
         let candidates: Vec<_> =
             all.iter().map(|(what, patterns)| Candidate { priority: 0, patterns, what: *what }).collect();
@@ -260,6 +271,10 @@ mod tests {
             ("你好你是哪里", "-"),
             ("不可以", "no"),
             ("这也太贵了吧", "expensive"),
+            ("有没有特别打折", "-"),
+            ("特别再打了折", "-"),
+            ("这个别打", "never"),
+            ("以后别再打了", "never"),
         ] {
             assert_eq!(meaning(text), expected, "{text}");
         }

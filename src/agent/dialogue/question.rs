@@ -29,7 +29,7 @@ const WITHIN: [&str; 12] = [
     "question about",
 ];
 /// Chinese words that ask.
-const ASKING: [&str; 34] = [
+const ASKING: [&str; 33] = [
     "什么",
     "怎么",
     "怎样",
@@ -39,7 +39,6 @@ const ASKING: [&str; 34] = [
     "多大",
     "多长",
     "多高",
-    "几",
     "哪",
     "谁",
     "为什么",
@@ -65,6 +64,11 @@ const ASKING: [&str; 34] = [
     "想问",
     "问一下",
 ];
+/// Before 几 these make it "some" (好几年), behind it these do (几十个).
+const SOME_BEFORE: [char; 7] = ['好', '十', '百', '千', '万', '这', '就'];
+const SOME_AFTER: [char; 5] = ['十', '百', '千', '万', '乎'];
+/// So many characters behind a word that asks, 都 or 也 makes it "any" (什么时候都行).
+const ANY_WITHIN: usize = 3;
 /// Endings of Chinese questions.
 const ENDINGS: [char; 4] = ['吗', '呢', '么', '嘛'];
 
@@ -78,13 +82,27 @@ pub(crate) fn is_question(text: &str) -> bool {
     if chinese * 2 > text.chars().count() {
         let end = text.trim_end_matches(|c: char| !c.is_alphanumeric() || matches!(c, '啊' | '呀' | '的'));
         let ends = end.ends_with(ENDINGS) && !end.ends_with("好吗") && end.chars().count() > 2;
-        return ends || ASKING.iter().any(|word| text.contains(word)) || doubled(text);
+        return ends || asks(text) || doubled(text);
     }
     let heard = words(text);
     let begins = heard.iter().find(|word| !BEFORE.contains(&word.as_str()));
     let plain = format!(" {} ", heard.join(" "));
     heard.len() >= 3 && begins.is_some_and(|word| BEGINNINGS.contains(&word.as_str()))
         || WITHIN.iter().any(|words| plain.contains(&format!(" {words}")))
+}
+
+/// A Chinese word asks, and means neither "any" nor "some".
+pub(crate) fn asks(text: &str) -> bool {
+    let asking = ASKING.iter().flat_map(|word| text.match_indices(word)).any(|(at, word)| {
+        let behind = text.get(at + word.len()..).unwrap_or_default();
+        !behind.chars().take(ANY_WITHIN).any(|c| matches!(c, '都' | '也'))
+    });
+    let counting = text.match_indices('几').any(|(at, word)| {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let behind = text.get(at + word.len()..).and_then(|text| text.chars().next());
+        !before.is_some_and(|c| SOME_BEFORE.contains(&c)) && !behind.is_some_and(|c| SOME_AFTER.contains(&c))
+    });
+    asking || counting
 }
 
 /// 收不收, 麻不麻烦: a word, 不 or 没, and the word again.
@@ -110,6 +128,9 @@ mod tests {
             "能绑微信吗",
             "那要是丢了呢",
             "麻不麻烦",
+            "多少钱",
+            "什么时候能寄到",
+            "几个人能用",
         ] {
             assert!(is_question(text), "{text}");
         }
@@ -124,6 +145,10 @@ mod tests {
             "可以",
             "do it",
             "嗯",
+            "好几年了",
+            "一个月几百块",
+            "什么时候都行",
+            "十几个人",
         ] {
             assert!(!is_question(text), "{text}");
         }

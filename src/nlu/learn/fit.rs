@@ -66,8 +66,8 @@ impl Default for Recipe {
             least: 2,
             bytes: 5_900_000,
             near: true,
-            // The concepts are those of sales calls.
-            views: [1.0, 1.0, 1.0, 0.0],
+            // The concepts are those of sales calls, which are heard, not read.
+            views: [1.0, 1.0, 1.0, 0.0, 0.0],
             odds: 0.0,
             find: 0.68,
         }
@@ -87,7 +87,7 @@ impl Recipe {
             tries: 1,
             find: 0.6,
             odds: 0.05,
-            views: [1.0, 0.8, 1.0, 1.5],
+            views: [1.0, 0.8, 1.0, 1.5, 0.7],
             net,
             ..Self::default()
         }

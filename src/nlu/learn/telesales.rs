@@ -8,10 +8,13 @@ use crate::nlu::language::is_han;
 use crate::nlu::{Action, Language, NluError, Scene};
 use std::collections::{HashMap, HashSet};
 
-/// How many utterances of a family are learned from.
-const EACH: usize = 4;
+/// How many utterances of a family are learned from at least.
+const EACH: usize = 6;
 /// The same of a stranger's family, of which there are three times as many.
-const EACH_STRANGE: usize = 3;
+const EACH_STRANGE: usize = 4;
+/// How many utterances of a family are learned from when it has choices with so many alternatives, and of a stranger's.
+const MOST: usize = 12;
+const MOST_STRANGE: usize = 8;
 /// How much of a copy is misheard.
 const MISHEARD: f32 = 0.12;
 /// What people put before and after, that changes nothing.
@@ -124,11 +127,11 @@ fn grams(text: &str) -> HashSet<u32> {
 #[must_use]
 pub fn utterances(set: &Set, seed: u64, strict: bool) -> Vec<Utterance> {
     let held = Held::new(set);
-    let others = set.strangers.utterances(EACH_STRANGE, seed).into_iter().map(|mut said| {
+    let others = set.strangers.covering(EACH_STRANGE, MOST_STRANGE, seed).into_iter().map(|mut said| {
         said.family += set.own.len();
         (said, strict)
     });
-    let own = set.own.utterances(EACH, seed).into_iter().map(|said| (said, true));
+    let own = set.own.covering(EACH, MOST, seed).into_iter().map(|said| (said, true));
     let free =
         |(said, alike): &(Utterance, bool)| !if *alike { held.has_alike(&said.text) } else { held.has(&said.text) };
     own.chain(others).filter(free).map(|(said, _)| said).collect()

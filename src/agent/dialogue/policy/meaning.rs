@@ -4,6 +4,7 @@ use super::Dialogue;
 use crate::agent::dialogue::flow::{Flow, Outcome, Rule, State};
 use crate::agent::dialogue::matching::{Candidate, among, locate};
 use crate::agent::dialogue::phrase::{Found, Pattern};
+use crate::agent::dialogue::question::asks;
 use crate::agent::dialogue::selling::Need;
 use crate::nlu::{Action, Actions, Objection, Reading, Scope};
 use crate::speech::AnswerKind;
@@ -60,7 +61,7 @@ const FOLLOW_UP: u8 = 4;
 const INTERRUPT: u8 = 5;
 
 /// Endings of a Chinese question.
-const QUESTIONS_ZH: [&str; 6] = ["吗", "呢", "什么", "多少", "怎么", "为什么"];
+const QUESTIONS_ZH: [char; 2] = ['吗', '呢'];
 
 /// Turns of the caller in which the classifier alone may tell that the wrong person is on the line.
 pub(super) const FIRST_TURNS: u32 = 2;
@@ -342,7 +343,7 @@ impl Dialogue {
         let at = self.course.asking.filter(|_| self.asked)?;
         let need = flow.selling.needs.get(at).filter(|need| need.keep)?;
         let ending = text.trim_end_matches(|c: char| !c.is_alphanumeric());
-        let question = text.trim_end().ends_with(['?', '？']) || QUESTIONS_ZH.iter().any(|word| ending.ends_with(word));
+        let question = text.trim_end().ends_with(['?', '？']) || ending.ends_with(QUESTIONS_ZH) || asks(text);
         let answers = sure.is_none_or(|reading| {
             matches!(reading.action, Action::GiveSlot | Action::Greet | Action::Confirm | Action::Deny)
                 || !reading.in_scope
