@@ -58,10 +58,8 @@ impl Writer {
     pub fn steps(&mut self, numbers: &[u32]) {
         self.count(numbers.len());
         let mut before = 0;
-        let steps: Vec<[u8; 4]> = numbers
-            .iter()
-            .map(|n| n.wrapping_sub(std::mem::replace(&mut before, *n)).to_le_bytes())
-            .collect();
+        let steps: Vec<[u8; 4]> =
+            numbers.iter().map(|n| n.wrapping_sub(std::mem::replace(&mut before, *n)).to_le_bytes()).collect();
         (0..4).for_each(|place| self.0.extend(steps.iter().map(|step| step[place])));
     }
 
