@@ -50,7 +50,9 @@ impl Dialogue {
                 _ => false,
             };
         let known = self.known_of(text).filter(|_| guessed && is_question(text))?;
-        let surely = matches!(&known, Known::Facts(found) if found.first().is_some_and(|best| best.sure >= BETTER));
+        // Who asks and is answered may still buy; who is offered something instead has not been heard.
+        let least = if meaning.what == Move::Signal { 0.0 } else { BETTER };
+        let surely = matches!(&known, Known::Facts(found) if found.first().is_some_and(|best| best.sure >= least));
         surely.then_some(known)
     }
 
