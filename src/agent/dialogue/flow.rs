@@ -432,6 +432,7 @@ impl Flow {
             .chain(needs)
             .chain(doubts)
             .chain(objections)
+            .chain([self.selling.objections.heard.as_ref()])
             .chain(offers)
             .chain([Some(&self.fillers), self.facts.folder.as_ref().map(|_| &self.facts.unknown)])
             .flatten()

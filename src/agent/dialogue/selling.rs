@@ -9,8 +9,8 @@ use crate::speech::AnswerKind;
 use std::collections::BTreeMap;
 
 /// What may be said at any time and goes before everything else.
-pub(crate) const INTERRUPTS: [&str; 8] =
-    ["do_not_call", "human", "abuse", "complaint", "wrong_person", "minor", "distress", "robot"];
+pub(crate) const INTERRUPTS: [&str; 9] =
+    ["do_not_call", "human", "abuse", "complaint", "wrong_person", "minor", "distress", "robot", "recording"];
 
 /// What must be disclosed before anything is sold.
 pub(crate) const DISCLOSURES: [&str; 5] = ["who", "company", "purpose", "ai", "recording"];
@@ -137,6 +137,8 @@ pub(crate) struct Objecting {
     pub max_total: u32,
     pub yes: Vec<Pattern>,
     pub no: Vec<Pattern>,
+    /// Said to an answer to a rebuttal's question that is neither.
+    pub heard: Option<Prompt>,
     pub all: Vec<Objection>,
 }
 

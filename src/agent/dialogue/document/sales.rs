@@ -39,6 +39,8 @@ pub(in crate::agent::dialogue) struct ObjectionsDoc {
     pub max: Option<Spanned<u32>>,
     pub max_total: Option<Spanned<u32>>,
     pub follow_up: Option<Spanned<Texts>>,
+    /// Said to an answer to a rebuttal's question that is neither yes nor no.
+    pub heard: Option<Spanned<Texts>>,
     #[serde(default)]
     pub yes: Vec<Spanned<String>>,
     #[serde(default)]

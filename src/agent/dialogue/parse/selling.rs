@@ -182,6 +182,7 @@ impl Reader {
         let max = self.count("max", table.max, 1..=20).unwrap_or(MAX_REBUTTALS);
         let max_total = self.count("max_total", table.max_total, 1..=50).unwrap_or(MAX_REBUTTALS_TOTAL);
         let follow_up = self.prompt(table.follow_up);
+        let heard = self.prompt(table.heard);
         let resolved = table.resolved.map_or(Step::only(Outcome::AskAgain, line), |step| {
             let at = self.line(step.span());
             self.step(step.into_inner().into(), at, Outcome::AskAgain)
@@ -224,7 +225,7 @@ impl Reader {
                 name: name.into_inner(),
             });
         }
-        Objecting { max_total, yes, no, all }
+        Objecting { max_total, yes, no, heard, all }
     }
 
     pub(super) fn signals(&mut self, doc: Option<Spanned<SignalsDoc>>, spoken: &mut Vec<Vec<String>>) -> Signals {

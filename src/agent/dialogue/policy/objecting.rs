@@ -36,6 +36,16 @@ impl Dialogue {
         }
     }
 
+    /// The caller answered what a rebuttal asked, neither with yes nor with no: it is acknowledged, and the conversation goes on.
+    pub(super) fn take_answer(&mut self, response: &mut Response) {
+        let flow = Arc::clone(&self.flow);
+        let heard = flow.selling.objections.heard.as_ref();
+        if let Some(text) = heard.and_then(|heard| self.next_variant(heard)) {
+            response.lines.push(plain_line(text));
+        }
+        self.agree(response);
+    }
+
     /// The next rebuttal, or what follows when there is none.
     fn answer_objection(&mut self, at: usize, response: &mut Response) {
         let flow = Arc::clone(&self.flow);
