@@ -228,7 +228,8 @@ mod tests {
         for text in ["i am in", "well i'm in", "okay I am in!", "嗯", "嗯啊"] {
             assert!(heard(text), "{text}");
         }
-        for text in ["i am in the shower", "i am in bed", "what i am in", "嗯不太行", "嗯多少钱", "嗯我想想"] {
+        for text in ["i am in the shower", "i am in bed", "what i am in", "嗯不太行", "嗯多少钱", "嗯我想想"]
+        {
             assert!(!heard(text), "{text}");
         }
     }

@@ -18,16 +18,18 @@ pub(super) struct Figure {
     pub unit: Unit,
     /// In words, not in digits.
     pub spelled: bool,
+    /// It counts time, or what is free: "three years", 三年.
+    pub counts: bool,
 }
 
 impl Figure {
-    fn new(value: f64, unit: Unit, spelled: bool) -> Self {
-        Self { value: (value * 10_000.0).round().clamp(-9e18, 9e18) as i64, unit, spelled }
+    fn new(value: f64, unit: Unit, spelled: bool, counts: bool) -> Self {
+        Self { value: (value * 10_000.0).round().clamp(-9e18, 9e18) as i64, unit, spelled, counts }
     }
 
     /// So small and so plain that it counts nothing: "one moment", 两位.
     pub fn says_nothing(self) -> bool {
-        self.spelled && self.unit == Unit::Plain && self.value <= 30_000
+        self.spelled && self.unit == Unit::Plain && self.value <= 30_000 && !self.counts
     }
 
     /// Saying this where `known` is known says nothing new. Money is covered by money alone: ten minutes are no ten pounds.
@@ -69,7 +71,9 @@ pub(super) fn figures(text: &str) -> Vec<Figure> {
         } else if matches!(before, Some(Piece::Mark('$' | '£' | '€' | '¥' | '￥'))) || is_money(after) {
             unit = Unit::Money;
         }
-        out.push(Figure::new(value.0, unit, spelled));
+        // 头一年, 第一年, 每一天: an ordinal, or "every".
+        let first = value.0 == 1.0 && matches!(before, Some(Piece::Mark('头' | '第' | '首' | '前' | '每')));
+        out.push(Figure::new(value.0, unit, spelled, counts(after) && !first));
         at += taken.max(1);
     }
     out
@@ -298,6 +302,18 @@ fn is_percent(after: &[Piece]) -> bool {
     }
 }
 
+/// What follows says how long something holds, or how much of it is free.
+fn counts(after: &[Piece]) -> bool {
+    match after {
+        [Piece::Mark('年' | '月' | '天' | '周' | '倍'), ..] => true,
+        [Piece::Mark('个'), Piece::Mark('月' | '星'), ..] => true,
+        [Piece::Word(word), ..] => {
+            matches!(word.as_str(), "year" | "years" | "month" | "months" | "week" | "weeks" | "day" | "days" | "free")
+        }
+        _ => false,
+    }
+}
+
 fn is_money(after: &[Piece]) -> bool {
     match after {
         [Piece::Mark('元' | '块' | '£' | '$' | '€'), ..] => true,
@@ -366,6 +382,7 @@ mod tests {
         assert_eq!(all("二〇二六年十二月"), [(2026.0, Unit::Plain), (12.0, Unit::Plain)]);
         assert_eq!(all("最长五十天"), [(50.0, Unit::Plain)]);
         assert_eq!(all("十万"), [(100_000.0, Unit::Plain)]);
+        assert!(figures("三年").iter().chain(&figures("two free months")).all(|figure| !figure.says_nothing()));
         assert!(figures("您稍等一下").iter().all(|figure| figure.says_nothing()));
     }
 
