@@ -420,7 +420,8 @@ impl Flow {
         let doubts = self.globals.iter().filter_map(|rule| Some(&rule.doubt.as_ref()?.ask)).map(Some);
         let objections = self.selling.objections.all.iter().flat_map(|objection| {
             let steps = [Some(&objection.resolved), objection.exhausted.as_ref()];
-            let said = steps.into_iter().map(|step| step.and_then(|step| step.say.as_ref()));
+            let steps = steps.into_iter().chain(objection.agreed.values().map(Some));
+            let said = steps.map(|step| step.and_then(|step| step.say.as_ref()));
             [Some(&objection.rebuttals), objection.follow_up.as_ref()].into_iter().chain(said)
         });
         let offers = self.selling.offers.iter().map(|offer| Some(&offer.say));

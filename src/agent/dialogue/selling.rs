@@ -126,6 +126,8 @@ pub(crate) struct Objection {
     pub follow_up: Option<Prompt>,
     pub max: u32,
     pub resolved: Step,
+    /// The step after agreement to the rebuttal of this id, where it asked something else.
+    pub agreed: BTreeMap<String, Step>,
     /// None where neither it nor the table has one.
     pub exhausted: Option<Step>,
     pub when: Option<Guard>,

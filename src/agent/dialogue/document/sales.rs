@@ -60,6 +60,9 @@ pub(in crate::agent::dialogue) struct ObjectionDoc {
     pub follow_up: Option<Spanned<Texts>>,
     pub max: Option<Spanned<u32>>,
     pub resolved: Option<Spanned<StepDoc>>,
+    /// By the id of the rebuttal.
+    #[serde(default)]
+    pub agreed: BTreeMap<Spanned<String>, Spanned<StepDoc>>,
     pub exhausted: Option<Spanned<StepDoc>>,
     pub when: Option<Spanned<String>>,
 }

@@ -203,6 +203,16 @@ impl Reader {
             let own_follow_up = doc.follow_up.filter(|lines| !lines.get_ref().0.is_empty());
             let own_follow_up = self.prompt(own_follow_up);
             let rebuttals = self.prompt(Some(doc.rebuttals)).unwrap_or_default();
+            let mut agreed = BTreeMap::new();
+            for (id, step) in doc.agreed {
+                let at = self.line(id.span());
+                if !rebuttals.wordings.iter().any(|wording| wording.id == *id.get_ref()) {
+                    let what = format!("no rebuttal of '{}' has the id '{}'", name.get_ref(), id.get_ref());
+                    self.error(at, what);
+                }
+                let step = self.step(step.into_inner().into(), at, Outcome::AskAgain);
+                agreed.insert(id.into_inner(), step);
+            }
             let mut own_spoken = Vec::new();
             let patterns = self.patterns(&doc.phrases, &mut own_spoken);
             spoken.push(own_spoken);
@@ -217,6 +227,7 @@ impl Reader {
                     let at = self.line(step.span());
                     self.step(step.into_inner().into(), at, Outcome::AskAgain)
                 }),
+                agreed,
                 exhausted: match doc.exhausted {
                     Some(step) => Some(self.leading("exhausted", step, Outcome::HangUp)),
                     None => exhausted.clone(),

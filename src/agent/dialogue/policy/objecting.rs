@@ -27,12 +27,13 @@ impl Dialogue {
 
     /// The caller was convinced by a rebuttal.
     pub(super) fn agree(&mut self, response: &mut Response) {
-        let Some(at) = self.course.open.as_ref().map(|open| open.objection) else { return };
+        let open = self.course.open.as_ref().map(|open| (open.objection, open.rebuttal.clone()));
+        let Some((at, rebuttal)) = open else { return };
         self.settle(ObjectionOutcome::Resolved, response);
         self.progressed();
         let flow = Arc::clone(&self.flow);
         if let Some(objection) = flow.selling.objections.all.get(at) {
-            self.step(&objection.resolved, response);
+            self.step(objection.agreed.get(&rebuttal).unwrap_or(&objection.resolved), response);
         }
     }
 
