@@ -87,6 +87,8 @@ pub(crate) struct Need {
     pub heard: Vec<(Pattern, Option<String>)>,
     /// The same, but only as the answer to its own question.
     pub answers: Vec<(Pattern, Option<String>)>,
+    /// Numbers that stand for a value, as the answer to its own question: the least, the greatest, the value.
+    pub amounts: Vec<(f64, f64, String)>,
     pub keep: bool,
     pub kind: AnswerKind,
     pub when: Option<Guard>,

@@ -79,6 +79,39 @@ pub(super) fn figures(text: &str) -> Vec<Figure> {
     out
 }
 
+/// The greatest number in words as they were heard: its first word, the one behind its last, and what it says. "Seven fifty" is seven
+/// hundred and fifty, a share or a percentage is no amount.
+pub(crate) fn amount(heard: &[String]) -> Option<(usize, usize, f64)> {
+    let mut best: Option<(usize, usize, f64)> = None;
+    let mut start = 0;
+    while start < heard.len() {
+        let rest = pieces(&heard.get(start..).unwrap_or_default().join(" "));
+        let read = written(&rest).or_else(|| chinese(&rest)).or_else(|| english(&rest));
+        // A word of the caller's is a piece, as long as it is a word, a number or one character.
+        let Some(((mut value, false), spelled, mut taken)) = read else {
+            start += 1;
+            continue;
+        };
+        if is_percent(rest.get(taken..).unwrap_or_default()) {
+            start += taken.max(1);
+            continue;
+        }
+        if spelled
+            && (1.0..10.0).contains(&value)
+            && let Some(((tens, false), true, more)) = english(rest.get(taken..).unwrap_or_default())
+            && (10.0..100.0).contains(&tens)
+        {
+            value = value * 100.0 + tens;
+            taken += more;
+        }
+        if best.is_none_or(|(_, _, known)| value > known) {
+            best = Some((start, (start + taken).min(heard.len()), value));
+        }
+        start += taken.max(1);
+    }
+    best
+}
+
 /// Value and whether it is a share already, whether it was spelled, and how many pieces it took.
 type Read = ((f64, bool), bool, usize);
 
@@ -357,6 +390,24 @@ mod tests {
             [(30_000.0, Unit::Money), (3.6, Unit::Percent), (12.0, Unit::Plain)]
         );
         assert_eq!(all("5k in 2026."), [(5_000.0, Unit::Plain), (2026.0, Unit::Plain)]);
+    }
+
+    #[test]
+    fn an_amount_is_read_from_what_was_heard() {
+        let read = |text: &str| amount(&crate::agent::dialogue::words(text)).map(|(_, _, value)| value);
+        for (text, value) in [
+            ("one thousand two hundred a month", 1200.0),
+            ("seven fifty", 750.0),
+            ("about twelve hundred", 1200.0),
+            ("两万", 20_000.0),
+            ("七千", 7_000.0),
+            ("四千五左右", 4_500.0),
+            ("一千二", 1_200.0),
+            ("二十单", 20.0),
+        ] {
+            assert_eq!(read(text), Some(value), "{text}");
+        }
+        assert_eq!((read("not much"), read("five per cent")), (None, None));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(in crate::agent::dialogue) struct NeedDoc {
     pub values: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
     #[serde(default)]
     pub answers: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    /// Values by the least and the greatest number that stands for them.
+    #[serde(default)]
+    pub amounts: BTreeMap<Spanned<String>, [f64; 2]>,
     #[serde(default)]
     pub phrases: Vec<Spanned<String>>,
     pub keep: Option<bool>,

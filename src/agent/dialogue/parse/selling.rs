@@ -98,6 +98,15 @@ impl Reader {
             heard.extend(patterns.into_iter().map(|pattern| (pattern, None)));
             selling_spoken.push(spoken.clone());
             self.valued(&doc.answers, &mut spoken, &mut answers);
+            let mut amounts: Vec<(f64, f64, String)> = Vec::new();
+            for (value, [least, most]) in &doc.amounts {
+                if least > most || amounts.iter().any(|(from, to, _)| least <= to && from <= most) {
+                    let at = self.line(value.span());
+                    let what = format!("amounts: '{}' needs [least, most] that meet no other value's", value.get_ref());
+                    self.error(at, what);
+                }
+                amounts.push((*least, *most, value.get_ref().clone()));
+            }
             let tells = doc.tells.iter().filter_map(|(other, chance)| {
                 if !(0.0..=1.0).contains(chance) {
                     let at = self.line(other.span());
@@ -136,6 +145,7 @@ impl Reader {
                 ack: self.prompt(doc.ack),
                 heard,
                 answers,
+                amounts,
                 keep: doc.keep.unwrap_or(true),
                 kind: doc.expect.unwrap_or(AnswerKind::Open),
                 when: self.guard(doc.when),

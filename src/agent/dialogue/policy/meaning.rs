@@ -6,6 +6,7 @@ use crate::agent::dialogue::matching::{Candidate, among, locate};
 use crate::agent::dialogue::phrase::{Found, Pattern};
 use crate::agent::dialogue::question::asks;
 use crate::agent::dialogue::selling::{Kind, Need};
+use crate::agent::leash::amount;
 use crate::nlu::{Action, Actions, Objection, Reading, Scope};
 use crate::speech::AnswerKind;
 
@@ -332,7 +333,15 @@ impl Dialogue {
             let found = locate(std::slice::from_ref(pattern), heard).filter(|found| found.fixed > 0)?;
             Some((found, value.clone()))
         };
-        need.heard.iter().chain(answers).filter_map(find).max_by_key(|(found, _)| (found.fixed, found.end))
+        let said = need.heard.iter().chain(answers).filter_map(find).max_by_key(|(found, _)| (found.fixed, found.end));
+        let amount = if asked { amount_in(&need.amounts, heard) } else { None };
+        match (said, amount) {
+            // "Less than three hundred" says more than its number, "two hundred" of "one thousand two hundred" less.
+            (Some((said, value)), Some((number, _))) if said.start <= number.start && number.end <= said.end => {
+                Some((said, value))
+            }
+            (said, amount) => amount.map(|(found, value)| (found, Some(value))).or(said),
+        }
     }
 
     /// The need that was asked for was told, and nothing that says more.
@@ -378,6 +387,16 @@ impl Dialogue {
         let bare = [&objections.yes, &objections.no].into_iter().any(|patterns| is_all(patterns, &heard));
         !question && answers && !bare
     }
+}
+
+/// The first number that stands for a value.
+fn amount_in(amounts: &[(f64, f64, String)], heard: &[String]) -> Option<(Found, String)> {
+    if amounts.is_empty() {
+        return None;
+    }
+    let (start, end, value) = amount(heard)?;
+    let (_, _, name) = amounts.iter().find(|(least, most, _)| (*least..=*most).contains(&value))?;
+    Some((Found { start, end, fixed: end - start, slots: Vec::new() }, name.clone()))
 }
 
 /// One of the phrases is all that was said.

@@ -4,9 +4,11 @@ use super::Dialogue;
 use super::course::{Course, OpenObjection};
 use super::saying::plain_line;
 use crate::agent::AgentEvent;
-use crate::agent::dialogue::flow::{Outcome, Step};
+use crate::agent::dialogue::flow::{Outcome, Rule, Step};
 use crate::agent::dialogue::response::Response;
+use crate::agent::dialogue::selling::Kind;
 use crate::agent::turn::NewLine;
+use crate::nlu::{self, Action};
 use crate::record::{ObjectionOutcome, ObjectionRecord, TurnNotes};
 use std::sync::Arc;
 
@@ -33,7 +35,20 @@ impl Dialogue {
         self.progressed();
         let flow = Arc::clone(&self.flow);
         if let Some(objection) = flow.selling.objections.all.get(at) {
-            self.step(objection.agreed.get(&rebuttal).unwrap_or(&objection.resolved), response);
+            let step = objection.agreed.get(&rebuttal).unwrap_or(&objection.resolved);
+            // Who lets an opening go on in spite of "not interested" has said the yes that the opening asks for.
+            let opening = self.at().is_some_and(|state| state.purpose == Kind::Opening);
+            let said_yes =
+                |rule: &&Rule| rule.intents.iter().any(|intent| intent == Action::Confirm.id()) && self.may(rule);
+            let not_interested = objection.name == nlu::Objection::NotInterested.id();
+            if opening
+                && not_interested
+                && step.then == Outcome::AskAgain
+                && let Some(rule) = self.own_rules_of(&flow).iter().find(said_yes)
+            {
+                return self.follow(rule, "", response);
+            }
+            self.step(step, response);
         }
     }
 
