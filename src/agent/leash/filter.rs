@@ -153,7 +153,15 @@ const DENIALS: [&str; 46] = [
 /// Denials that must touch the claim.
 const TOUCHING: [&str; 3] = ["not", "不", "没"];
 /// What may stand between a denial and what it denies: nothing that could begin another clause.
-const BETWEEN: [&str; 35] = [
+const BETWEEN: [&str; 43] = [
+    "guarantee",
+    "promise",
+    "that",
+    "you",
+    "it",
+    "will",
+    "保证",
+    "您",
     "a",
     "an",
     "any",
