@@ -336,8 +336,13 @@ impl Dialogue {
         let said = need.heard.iter().chain(answers).filter_map(find).max_by_key(|(found, _)| (found.fixed, found.end));
         let amount = if asked { amount_in(&need.amounts, heard) } else { None };
         match (said, amount) {
-            // "Less than three hundred" says more than its number, "two hundred" of "one thousand two hundred" less.
-            (Some((said, value)), Some((number, _))) if said.start <= number.start && number.end <= said.end => {
+            // "Less than three hundred" says more than its number, "two hundred" of "one thousand two hundred" less; a number beside what
+            // was said is another one's.
+            (Some((said, value)), Some((number, _)))
+                if said.start <= number.start && number.end <= said.end
+                    || number.end <= said.start
+                    || said.end <= number.start =>
+            {
                 Some((said, value))
             }
             (said, amount) => amount.map(|(found, value)| (found, Some(value))).or(said),
