@@ -179,6 +179,10 @@ pub trait RecognizerStream: Send {
     fn engine(&self) -> Option<&str> {
         None
     }
+    /// The engine that serves now computes elsewhere: how long it takes says nothing of how busy this machine is.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// What to say and how.
@@ -236,6 +240,10 @@ pub trait SynthesisStream: Send {
     /// over time, so ask when a frame arrives.
     fn engine(&self) -> Option<&str> {
         None
+    }
+    /// Another engine should have spoken this line and is down: it may be made better later.
+    fn is_makeshift(&self) -> bool {
+        false
     }
 }
 
