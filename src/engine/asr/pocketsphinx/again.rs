@@ -201,7 +201,7 @@ impl Again {
             Some(Opinion {
                 behind: behind as f32,
                 gap: per_frame(behind),
-                margin: rival.map_or(ALONE, |rival| per_frame(fit.total - rival).clamp(-ALONE, ALONE)),
+                margin: rival.map_or(ALONE, |rival| per_frame(fit.total - rival).clamp(-CLEAR, CLEAR)),
                 agrees: is_best,
             })
         };
@@ -210,6 +210,7 @@ impl Again {
             share: self.first.evidence.share,
             frames,
             sounds: self.grammar.sounds(phrase) as f32,
+            digits: if self.grammar.is_phrase(phrase) { 1.0 } else { phrase.split(' ').count() as f32 },
             first: if self.first.text == phrase { self.first.confidence } else { 0.0 },
             word,
             worst,
@@ -224,9 +225,10 @@ impl Again {
 /// What a frame costs more than sounds do where a phrase cannot be heard at all.
 const UNHEARD: f32 = 100.0;
 
-/// How much better a frame of a phrase fits than any other's at most: more says no more. Stands for phrases that are held
-/// against nothing.
-const ALONE: f32 = 15.0;
+/// How much better a frame of a phrase fits than any other's at most: more says no more.
+const CLEAR: f32 = 15.0;
+/// What stands for that where a phrase is held against nothing: between what was said and what was not.
+const ALONE: f32 = 4.0;
 
 /// How much worse a frame of the words fits than the sounds at the same time: on average, and of the worst word.
 fn words_against(words: &[Segment], sounds: &[Segment]) -> (f32, f32) {

@@ -26,6 +26,8 @@ pub(super) struct Evidence {
     pub frames: f32,
     /// See `frames`.
     pub sounds: f32,
+    /// How many digits a number has; 1 for a phrase.
+    pub digits: f32,
     /// How sure the answer heard among anything was, where it was this phrase.
     pub first: f32,
     /// How much worse a frame of the words fits than any sounds at the same time would, and one of the worst word.
@@ -77,6 +79,9 @@ struct Weights {
     /// Of the main model hearing this phrase first.
     agrees: f32,
 }
+
+/// What the logarithm of a number's digits counts: it has as many ways to be wrong, and takes as long.
+const NUMBER: f32 = -2.9;
 
 /// What a model's misfit counts when the phrase is chosen that fits best over all.
 const CHOICE: [f32; MODELS] = [0.25, 1.0, 0.25];
@@ -168,6 +173,7 @@ impl Evidence {
         let z = weights.offset
             + weights.frames * self.frames.max(1.0).ln()
             + weights.sounds * self.sounds.max(1.0).ln()
+            + NUMBER * self.digits.max(1.0).ln()
             + weights.first * self.first
             + weights.word * self.word
             + weights.worst * self.worst

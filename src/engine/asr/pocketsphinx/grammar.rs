@@ -237,10 +237,10 @@ impl Grammar {
             let first = words.iter().filter_map(|word| self.words.get(word)?.first());
             first.flat_map(|phones| phones.split(' ')).collect()
         };
-        let words: Vec<String> = phrase.split(' ').map(str::to_owned).collect();
-        if !self.phrases.contains(&words) {
+        if !self.is_phrase(phrase) {
             return None;
         }
+        let words: Vec<String> = phrase.split(' ').map(str::to_owned).collect();
         let sound = said(&words);
         let mut others: Vec<(f32, &Vec<String>)> = self
             .phrases
@@ -251,6 +251,11 @@ impl Grammar {
         others.sort_by(|one, other| one.0.total_cmp(&other.0));
         others.truncate(MAX_OTHERS);
         (!others.is_empty()).then(|| alone(others.into_iter().map(|(_, words)| words), []))
+    }
+
+    /// Whether this is one of the phrases, and no number.
+    pub fn is_phrase(&self, text: &str) -> bool {
+        self.phrases.iter().any(|phrase| phrase.iter().map(String::as_str).eq(text.split(' ')))
     }
 
     /// How many sounds a phrase has.
