@@ -26,8 +26,10 @@ pub(super) struct Evidence {
     pub frames: f32,
     /// See `frames`.
     pub sounds: f32,
-    /// How many digits a number has; 1 for a phrase.
-    pub digits: f32,
+    /// How many words it has, and whether they are a number's digits.
+    pub words: f32,
+    /// See `words`.
+    pub number: bool,
     /// How sure the answer heard among anything was, where it was this phrase.
     pub first: f32,
     /// How much worse a frame of the words fits than any sounds at the same time would, and one of the worst word.
@@ -80,8 +82,8 @@ struct Weights {
     agrees: f32,
 }
 
-/// What the logarithm of a number's digits counts: it has as many ways to be wrong, and takes as long.
-const NUMBER: f32 = -2.9;
+/// What the logarithm of a number's digits counts: it has as many ways to be wrong.
+const NUMBER: f32 = -0.9;
 
 /// What a model's misfit counts when the phrase is chosen that fits best over all.
 const CHOICE: [f32; MODELS] = [0.25, 1.0, 0.25];
@@ -122,6 +124,41 @@ const BOTH: Weights = Weights {
     gaps: [0.0; MODELS],
     agrees: 0.0,
 };
+// Of one word, fitted on one speaker's digits without what the model of digits thinks.
+const WIDE_WORD: Weights = Weights {
+    offset: -0.037,
+    frames: -1.07,
+    sounds: 1.511,
+    first: 4.025,
+    word: -0.071,
+    worst: 0.0,
+    margins: [0.002, 0.0, 0.0],
+    gaps: [0.0; MODELS],
+    agrees: 0.0,
+};
+const NARROW_WORD: Weights = Weights {
+    offset: -0.592,
+    frames: -0.435,
+    sounds: 1.495,
+    first: 0.0,
+    word: -0.12,
+    worst: 0.0,
+    margins: [0.0, 0.055, 0.0],
+    gaps: [0.0; MODELS],
+    agrees: 0.0,
+};
+const BOTH_WORD: Weights = Weights {
+    offset: -5.688,
+    frames: 0.438,
+    sounds: 2.087,
+    first: 3.322,
+    word: -0.098,
+    worst: 0.0,
+    margins: [-0.073, 0.103, 0.0],
+    gaps: [0.0; MODELS],
+    agrees: 0.0,
+};
+// With what it thinks.
 const WIDE_DIGITS: Weights = Weights {
     offset: -6.59,
     frames: 2.046,
@@ -160,27 +197,37 @@ impl Evidence {
     }
 
     fn compared(&self) -> f32 {
-        let weights = match self.opinions {
-            [_, None, None] => &WIDE,
-            [_, None, Some(_)] => &WIDE_DIGITS,
-            [None, Some(_), _] => &NARROW,
-            [Some(_), Some(_), None] => &BOTH,
-            [Some(_), Some(_), Some(_)] => &ALL,
+        let (word, phrase) = match self.opinions {
+            [_, None, None] => (&WIDE_WORD, &WIDE),
+            [_, None, Some(_)] => (&WIDE_DIGITS, &WIDE_DIGITS),
+            [None, Some(_), _] => (&NARROW_WORD, &NARROW),
+            [Some(_), Some(_), None] => (&BOTH_WORD, &BOTH),
+            [Some(_), Some(_), Some(_)] => (&ALL, &ALL),
         };
+        // What was learned of phrases of three words and more does not hold for a single one.
+        let z = match self.words {
+            _ if self.number => self.weighed(word) + NUMBER * self.words.max(1.0).ln(),
+            ..1.5 => self.weighed(word),
+            ..2.5 => f32::midpoint(self.weighed(word), self.weighed(phrase)),
+            _ => self.weighed(phrase),
+        };
+        1.0 / (1.0 + (-z).exp())
+    }
+
+    fn weighed(&self, weights: &Weights) -> f32 {
         let yes = |weight: f32, what: bool| if what { weight } else { 0.0 };
         let gaps = self.opinions.iter().zip(weights.gaps);
         let margins = self.opinions.iter().zip(weights.margins);
-        let z = weights.offset
-            + weights.frames * self.frames.max(1.0).ln()
-            + weights.sounds * self.sounds.max(1.0).ln()
-            + NUMBER * self.digits.max(1.0).ln()
+        let digits = if self.number { self.words.max(1.0) } else { 1.0 };
+        weights.offset
+            + weights.frames * (self.frames / digits).max(1.0).ln()
+            + weights.sounds * (self.sounds / digits).max(1.0).ln()
             + weights.first * self.first
             + weights.word * self.word
             + weights.worst * self.worst
             + yes(weights.agrees, self.opinions[Which::Main as usize].is_some_and(|opinion| opinion.agrees))
             + gaps.filter_map(|(opinion, weight)| Some(weight * opinion.as_ref()?.gap)).sum::<f32>()
-            + margins.filter_map(|(opinion, weight)| Some(weight * opinion.as_ref()?.margin)).sum::<f32>();
-        1.0 / (1.0 + (-z).exp())
+            + margins.filter_map(|(opinion, weight)| Some(weight * opinion.as_ref()?.margin)).sum::<f32>()
     }
 }
 
@@ -270,7 +317,16 @@ mod tests {
             opinion.map(|(gap, margin)| Opinion { behind: 40.0 * gap, gap, margin, agrees: margin > 0.0 })
         });
         let gap = opinions.iter().flatten().map(|opinion| opinion.gap).next_back().unwrap_or_default();
-        Evidence { frames: 100.0, sounds: 12.0, first: 0.7, word: gap, worst: gap, opinions, ..Evidence::default() }
+        Evidence {
+            frames: 100.0,
+            sounds: 12.0,
+            words: 4.0,
+            first: 0.7,
+            word: gap,
+            worst: gap,
+            opinions,
+            ..Evidence::default()
+        }
     }
 
     #[test]
@@ -278,10 +334,19 @@ mod tests {
         for models in [[true, false, false], [true, false, true], [false, true, false], [true, true, false], [true; 3]]
         {
             let at = |gap: f32, margin: f32| evidence(models.map(|there| there.then_some((gap, margin)))).compared();
-            let (good, bad) = (at(-10.0, 15.0), at(40.0, -5.0));
+            let (good, bad) = (at(-10.0, 15.0), at(60.0, -5.0));
             assert!(good > 0.6 && bad < 0.2, "{models:?}: {good} {bad}");
             assert!(at(10.0, 15.0) >= at(10.0, 1.0) && at(10.0, 5.0) > at(30.0, 5.0) - 1e-6, "{models:?}");
         }
+    }
+
+    #[test]
+    fn a_long_number_is_not_surer_than_its_digits() {
+        let number = |words: f32| {
+            let one = evidence([Some((-5.0, 4.0)), None, Some((-5.0, 4.0))]);
+            Evidence { frames: 20.0 * words, sounds: 3.0 * words, words, number: true, ..one }.compared()
+        };
+        assert!(number(8.0) < number(4.0) && number(4.0) < number(1.0) - 0.05, "{} {}", number(4.0), number(1.0));
     }
 
     #[test]
