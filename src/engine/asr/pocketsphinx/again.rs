@@ -313,7 +313,7 @@ mod tests {
         let margin = |which: Which| evidence.opinions[which as usize].unwrap().margin;
         assert_eq!(
             (margin(Which::Main), margin(Which::Narrow)),
-            (ALONE, ALONE),
+            (CLEAR, CLEAR),
             "forty a frame is no more than fifteen"
         );
         // The phrases, the others and nothing more by both, sounds by one.
