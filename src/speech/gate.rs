@@ -78,6 +78,7 @@ enum State {
 impl Gate {
     /// A gate that has heard nothing.
     pub fn new(mut config: GateConfig) -> Self {
+        // The settings are checked before; with anything else speech would end and begin with every frame.
         config.off = config.off.min(config.on);
         Self { config, state: State::Silent, last: MediaTime::ZERO }
     }
