@@ -2,6 +2,7 @@
 
 use super::{Settings, SettingsError};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// What variables of the environment begin with.
@@ -23,13 +24,19 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Table, SettingsError> {
     })
 }
 
-/// The keys of a file as they are written, with the tables before them and their lines.
+/// The keys of a file as they are written, with the tables before them and their lines; of a list of tables with their number.
 fn keys(text: &str) -> impl Iterator<Item = (String, usize)> {
     let mut table = String::new();
+    let mut lists: BTreeMap<String, usize> = BTreeMap::new();
     text.lines().enumerate().filter_map(move |(at, line)| {
         let line = line.trim();
         if line.starts_with('[') {
             table = line.split(']').next().unwrap_or_default().trim_matches(['[', ' ']).to_owned();
+            if line.starts_with("[[") {
+                let next = lists.entry(table.clone()).or_default();
+                table = format!("{table}.{next}");
+                *next += 1;
+            }
             return None;
         }
         let (key, _) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
@@ -47,13 +54,17 @@ pub(super) fn place(
     environment: &[(String, String)],
 ) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let what = what.replace('[', ".").replace(']', "");
     let named = |path: &str| {
         let below = path.strip_prefix(section)?.strip_prefix('.')?;
-        let key = below.rsplit('.').find(|step| step.parse::<usize>().is_err())?;
+        let listed = below.split('.').any(|step| step.parse::<usize>().is_ok());
+        // Of a list only the one that is meant.
+        let key = if listed { path } else { below.rsplit('.').next()? };
         // As a key, not as a word of the sentence: sip.listen, or listen = …
         what.match_indices(key).map(|(at, _)| at).find(|at| {
             let (before, after) = (what.get(..*at).unwrap_or_default(), what.get(at + key.len()..).unwrap_or_default());
-            !after.starts_with(word) && (before.ends_with('.') || !before.ends_with(word) && after.starts_with(" = "))
+            !after.starts_with(word)
+                && (listed || before.ends_with('.') || !before.ends_with(word) && after.starts_with(" = "))
         })
     };
     let variables = environment.iter().filter_map(|(name, _)| {
@@ -232,6 +243,11 @@ mod tests {
         assert_eq!(of("turn", what, variable).as_deref(), Some("my.toml:3"), "the key that is named first");
         assert_eq!(place("turn", what, None, &variables(variable)), Some(format!("environment variable {variable}")));
         assert_eq!(of("sip", "sip.accounts[0].username: is missing", "HOME").as_deref(), Some("my.toml:8"));
+        assert_eq!(of("sip", "sip.accounts[1].username: is missing", "HOME"), None);
+        let variable = "TIPRING__SIP__ACCOUNTS__1__USERNAME";
+        assert!(
+            of("sip", "sip.accounts[1].username: is missing", variable).is_some_and(|place| place.contains(variable))
+        );
         assert_eq!(of("calls.gate", "calls.gate.off = 0.9 is above calls.gate.on = 0.5", "HOME"), None);
     }
 

@@ -167,7 +167,11 @@ mod tests {
                     table = plain.split(']').next().unwrap_or_default().trim_start_matches('[').to_owned();
                 }
                 let begins = |name: &str| plain.strip_prefix(name).is_some_and(|rest| rest.starts_with(" = "));
-                table == path && begins(&key) || table == full
+                // A list of tables may stand on one line: routes = [{ to = …
+                let within = path.rsplit_once('.').is_some_and(|(above, name)| table == above && begins(name));
+                let within =
+                    within && (plain.contains(&format!("{{ {key} = ")) || plain.contains(&format!(", {key} = ")));
+                table == path && begins(&key) || table == full || within
             });
             if !shown {
                 out.push(full);
