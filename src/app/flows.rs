@@ -2,6 +2,7 @@
 
 use super::facts::{equip, flow};
 use super::languages::lacking;
+use super::voices::strange_voice;
 use crate::agent::{Flow, FlowError};
 use crate::call::{self, FlowBook};
 use crate::speech::SpeechRequest;
@@ -165,6 +166,9 @@ fn prepare_one(flow: &Arc<Flow>, engines: &call::Engines, ready: usize) {
     if !unheard.is_empty() {
         let words: Vec<_> = unheard.into_iter().collect();
         tracing::warn!(flow = flow.name(), words = %words.join(" "), "the recogniser does not know these words");
+    }
+    if let Some(what) = strange_voice(flow, &*engines.tts) {
+        tracing::warn!(flow = flow.name(), "{what}");
     }
     let mut lines = flow.fixed_lines(&BTreeMap::new());
     let rest = lines.split_off(ready.min(lines.len()));

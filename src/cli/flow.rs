@@ -8,6 +8,7 @@ use anyhow::Context;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring flow check sip-config/flows/welcome.toml
@@ -32,7 +33,7 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
 
-        /// Look for words that the configured recogniser cannot hear, too.
+        /// Look for words that the configured recogniser cannot hear and for a voice that the synthesisers do not have, too.
         #[arg(long)]
         engines: bool,
     },
@@ -55,7 +56,7 @@ pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -
         Command::Check { files, engines } => (files, engines),
         Command::Graph { file, out } => return graph(&file, &out),
     };
-    let recogniser = if engines { Some(app::engines(&settings?.engine).await?.asr) } else { None };
+    let engines = if engines { Some(app::engines(&settings?.engine).await?) } else { None };
     let mut good = true;
     for file in &files {
         match Flow::load(file) {
@@ -67,7 +68,9 @@ pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -
                     continue;
                 }
                 let mut findings: Vec<String> = flow.check().iter().map(ToString::to_string).collect();
-                if let Some(recogniser) = recogniser.clone() {
+                if let Some(engines) = &engines {
+                    findings.extend(app::strange_voice(&flow, &*engines.tts));
+                    let recogniser = Arc::clone(&engines.asr);
                     let flow = flow.clone();
                     let words = tokio::task::spawn_blocking(move || unheard(&flow, &*recogniser)).await??;
                     let texts = texts(file)?;

@@ -202,6 +202,13 @@ pub trait Synthesizer: Send + Sync {
     fn name(&self) -> &str;
     /// Starts to synthesise. Dropping the stream cancels.
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError>;
+    /// Whether it has the language and the voice of a line. Renders nothing, asks no server.
+    ///
+    /// # Errors
+    /// As [`speak`](Self::speak) has them: [`EngineError::Language`], and [`EngineError::Unavailable`] for a voice.
+    fn has_voice(&self, _what: &SpeechRequest) -> Result<(), EngineError> {
+        Ok(())
+    }
     /// Renders a fixed line ahead of time where the engine keeps lines ready; may take as long as it takes.
     fn prepare(&self, _what: &SpeechRequest) -> Result<(), EngineError> {
         Ok(())

@@ -54,9 +54,9 @@ struct Servers {
 impl Servers {
     fn start() -> Self {
         Self {
-            asr: Peer::start("what does it cost"),
-            tts: Peer::start(""),
-            llm: Peer::start("It is free for all. Just come and see."),
+            asr: Peer::start("what does it cost").unwrap(),
+            tts: Peer::start("").unwrap(),
+            llm: Peer::start("It is free for all. Just come and see.").unwrap(),
         }
     }
 

@@ -199,7 +199,8 @@ pub struct Flow {
     pub(crate) file: String,
     pub(crate) name: String,
     pub(crate) language: Language,
-    pub(crate) voice: Option<String>,
+    /// With its line.
+    pub(crate) voice: Option<(String, usize)>,
     pub(crate) start: usize,
     pub(crate) max_turns: u32,
     pub(crate) min_confidence: Option<f32>,
@@ -288,7 +289,12 @@ impl Flow {
 
     /// The synthesiser's name of the voice; none is the configuration's.
     pub fn voice(&self) -> Option<&str> {
-        self.voice.as_deref()
+        self.voice.as_ref().map(|(voice, _)| voice.as_str())
+    }
+
+    /// The line of the file that names the voice, from 1.
+    pub fn voice_line(&self) -> Option<usize> {
+        self.voice.as_ref().map(|(_, line)| *line)
     }
 
     /// The folder with its facts, as it stands in the file, and its line.

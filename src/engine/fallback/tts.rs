@@ -96,6 +96,18 @@ impl Synthesizer for SynthesizerChain {
         }))
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        let mut last = Ok(());
+        for link in &self.links.links {
+            last = link.engine.has_voice(what);
+            // The first that takes the line speaks it, with another voice when it does not have this one.
+            if !matches!(last, Err(EngineError::Language { .. } | EngineError::Declined { .. })) {
+                break;
+            }
+        }
+        last
+    }
+
     fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
         let mut last = Ok(());
         for link in &self.links.links {

@@ -118,6 +118,10 @@ impl Synthesizer for Cache {
         Ok(Box::new(Recording { inner, tape, name: self.inner.name().to_owned(), shared: Arc::clone(&self.shared) }))
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        self.inner.has_voice(what)
+    }
+
     fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
         let inner = self.inner.for_call(call)?;
         Some(Arc::new(Self { inner, ahead: Arc::clone(&self.ahead), shared: Arc::clone(&self.shared) }))
