@@ -16,9 +16,9 @@ const REPLAY_FRAMES: usize = 500;
 /// A call whose recogniser died tries a better one again after this time, and after twice as long each time it dies again: a
 /// trial that fails costs the caller a second.
 const RETURN: Duration = Duration::from_secs(10);
-/// Where there is no other to go on with, a recogniser that died is begun anew and hears the utterance again, until it has died so often
-/// in a row: one late answer does not make a call deaf.
-const LIVES: u32 = 3;
+/// Where there is no other to go on with, a recogniser that died is begun anew, until it has died so often without an answer between:
+/// one late answer does not make a call deaf.
+const LIVES: u32 = 2;
 
 /// Recognisers in the order in which they are tried.
 pub struct RecognizerChain(Arc<Links<dyn Recognizer>>);
@@ -124,8 +124,8 @@ impl Serving {
         }
     }
 
-    /// Replaces the stream by one of the next engine that opens, else by one of the engines before it or a new one of its own, and lets
-    /// that hear the utterance.
+    /// Replaces the stream by one of the next engine that opens, and lets that hear the utterance; else by one of the engines before it
+    /// or a new one of its own.
     fn go_on(&mut self, error: EngineError) {
         self.links.report(self.index, Some(&error));
         tracing::warn!(engine = self.links.name_of(self.index), %error, "a recogniser died; the next one goes on");
@@ -133,7 +133,10 @@ impl Serving {
         let (language, wake) = (self.language.clone(), self.wake.clone());
         let open = move |engine: &(dyn Recognizer + 'static)| engine.open(&language, wake.clone());
         let mut opened = self.links.open(self.index + 1, &open).ok();
+        let mut again = true;
         if opened.is_none() && self.deaths < LIVES {
+            // Whoever waited for an answer until now waits no longer: the next utterance is heard.
+            again = !self.flushing;
             // The breakers are for those who have a choice.
             let before = self.links.open_among(0..self.index, &open).ok();
             opened = before.or_else(|| Some((self.index, open(&*self.links.links.get(self.index)?.engine).ok()?)));
@@ -148,6 +151,10 @@ impl Serving {
         self.patience *= 2;
         if let Some(what) = &self.expectation {
             self.stream.expect(what);
+        }
+        if !again {
+            self.heard.clear();
+            self.flushing = false;
         }
         self.heard.iter().for_each(|frame| self.stream.push(frame));
         if self.flushing {
@@ -401,16 +408,26 @@ mod tests {
 
     #[test]
     fn the_only_recogniser_is_begun_anew_and_hears_the_utterance_again() {
-        let heard = |deaths: usize| {
+        let open = |deaths: usize| {
             let chain = RecognizerChain::new(vec![Arc::new(Ill(deaths.into()))]);
-            let mut stream = chain.open(&Language::default(), Wake::noop().clone()).unwrap();
-            push(&mut *stream, 4);
-            stream.flush();
-            stream.poll().unwrap().map(|hypothesis| hypothesis.text)
+            chain.open(&Language::default(), Wake::noop().clone()).unwrap()
         };
-        assert_eq!(heard(1).unwrap(), "4 frames, 0 phrases");
-        assert_eq!(heard(2).unwrap(), "4 frames, 0 phrases");
-        assert!(heard(3).is_err(), "but not for ever");
+        let mut stream = open(1);
+        push(&mut *stream, 4);
+        assert!(stream.poll().is_none());
+        stream.flush();
+        assert_eq!(answer(&mut *stream), "4 frames, 0 phrases");
+        let mut stream = open(1);
+        push(&mut *stream, 4);
+        stream.flush();
+        assert!(stream.poll().is_none(), "its answer would come too late");
+        stream.finish();
+        push(&mut *stream, 3);
+        stream.flush();
+        assert_eq!(answer(&mut *stream), "3 frames, 0 phrases");
+        let mut stream = open(2);
+        push(&mut *stream, 4);
+        assert!(stream.poll().unwrap().is_err(), "but not for ever");
     }
 
     #[test]
