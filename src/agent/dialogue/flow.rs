@@ -408,7 +408,7 @@ impl Flow {
         Tongue::of(&self.language)
     }
 
-    /// Every prompt, the fallback's first.
+    /// Every prompt, first those that are needed when something else fails.
     pub(crate) fn prompts(&self) -> impl Iterator<Item = &Prompt> {
         let states = self.states.iter().flat_map(|state| {
             let own = [state.say.as_ref(), state.again.as_ref(), state.ask.as_ref().map(|ask| &ask.template)];
@@ -434,6 +434,7 @@ impl Flow {
         endings
             .into_iter()
             .map(|step| step.say.as_ref())
+            .chain([Some(&self.fillers)])
             .chain(states)
             .chain(globals.chain(emotion).map(|step| step.say.as_ref()))
             .chain(needs)
@@ -441,7 +442,7 @@ impl Flow {
             .chain(objections)
             .chain([self.selling.objections.heard.as_ref()])
             .chain(offers)
-            .chain([Some(&self.fillers), self.facts.folder.as_ref().map(|_| &self.facts.unknown)])
+            .chain([self.facts.folder.as_ref().map(|_| &self.facts.unknown)])
             .flatten()
     }
 }
