@@ -4,10 +4,12 @@ mod facts;
 mod flows;
 mod languages;
 mod learning;
+mod voices;
 
 pub use facts::{equip, flow};
 pub use flows::{Reloaded, flows};
 pub use languages::{Lacking, lacking};
+pub use voices::strange_voice;
 
 use crate::call::{self, CallEvent, CallPlan, Calls, FlowBook, LiveEvent};
 use crate::engine;

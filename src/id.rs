@@ -33,6 +33,13 @@ impl CallId {
     }
 }
 
+/// A text that is no [`CallId`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "an ID of a call is 26 letters and digits such as 01KB0V7QXE8T4R2N6M9PZC3WDH; its record has that name, below calls in data_dir"
+)]
+pub struct NoCallId;
+
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -46,8 +53,8 @@ impl fmt::Debug for CallId {
 }
 
 impl std::str::FromStr for CallId {
-    type Err = ulid::DecodeError;
+    type Err = NoCallId;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        ulid::Ulid::from_string(text).map(Self)
+        ulid::Ulid::from_string(text).map(Self).map_err(|_| NoCallId)
     }
 }

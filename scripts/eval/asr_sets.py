@@ -21,6 +21,9 @@ import pathlib
 import re
 import sys
 
+if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
+    asked = len(sys.argv) == 2 and sys.argv[1] in ("-h", "--help")
+    sys.exit(print(__doc__) if asked else "asr_sets.py: give the two folders, DATA and OUT; --help says what they hold")
 DATA, OUT = (pathlib.Path(arg).resolve() for arg in sys.argv[1:3])
 # Whose upper band is missing or not theirs.
 NARROW = {"jfk.flac"}

@@ -448,7 +448,7 @@ def machine():
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--active-call", default=shutil.which("active-call"))
     parser.add_argument("--calls", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=1)

@@ -148,7 +148,7 @@ const LONGEST_MS: u64 = 600_000;
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum TurnConfigError {
     /// A number that is none, or out of range.
-    #[error("{key} = {value} is not between {least} and {most}; {hint}")]
+    #[error("turn.{key} = {value} is not between {least} and {most}; {hint}")]
     Range {
         /// The key in `[turn]`.
         key: &'static str,
@@ -162,7 +162,7 @@ pub enum TurnConfigError {
         hint: &'static str,
     },
     /// Two times in the wrong order.
-    #[error("{less} = {less_ms} is more than {more} = {more_ms}; lower the first or raise the second")]
+    #[error("turn.{less} = {less_ms} is more than {more} = {more_ms}; lower the first or raise the second")]
     Order {
         /// The key that must not be greater.
         less: &'static str,

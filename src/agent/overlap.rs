@@ -9,7 +9,7 @@
 
 use super::Action;
 use super::conversation::Agent;
-use super::dialogue::{is_backchannel, is_short, says_nothing, tokens};
+use super::dialogue::{is_backchannel, is_mostly_backchannel, is_short, says_nothing, tokens};
 use super::listening::MAX_BEGUN_AGAIN;
 use super::phase::Phase;
 use super::turn::continues;
@@ -123,7 +123,8 @@ impl Agent {
             return None;
         }
         let hums = overlap.cue.is_some_and(|cue| cue.backchannel >= SURELY_BACKCHANNEL);
-        (is_backchannel(text) || !says_nothing(text)).then(|| is_backchannel(text) || hums && is_short(text))
+        let may_be_misheard = is_short(text) || is_mostly_backchannel(text);
+        (is_backchannel(text) || !says_nothing(text)).then(|| is_backchannel(text) || hums && may_be_misheard)
     }
 
     /// The speech goes on with a turn that was decided too early.

@@ -2,6 +2,7 @@
 
 use super::facts::{equip, flow};
 use super::languages::lacking;
+use super::voices::strange_voice;
 use crate::agent::{Flow, FlowError};
 use crate::call::{self, FlowBook};
 use crate::speech::SpeechRequest;
@@ -166,6 +167,9 @@ fn prepare_one(flow: &Arc<Flow>, engines: &call::Engines, ready: usize) {
         let words: Vec<_> = unheard.into_iter().collect();
         tracing::warn!(flow = flow.name(), words = %words.join(" "), "the recogniser does not know these words");
     }
+    if let Some(what) = strange_voice(flow, &*engines.tts) {
+        tracing::warn!(flow = flow.name(), "{what}");
+    }
     let mut lines = flow.fixed_lines(&BTreeMap::new());
     let rest = lines.split_off(ready.min(lines.len()));
     render(flow, engines, lines);
@@ -175,15 +179,25 @@ fn prepare_one(flow: &Arc<Flow>, engines: &call::Engines, ready: usize) {
     }
 }
 
-/// Renders lines ahead, until one does not fit or cannot be spoken: the others would not either.
+/// So many lines in a row that cannot be rendered: the others cannot be, either.
+const GIVE_UP: usize = 3;
+
+/// Renders lines ahead. One that cannot be spoken just now says nothing of the next one; several in a row do.
 fn render(flow: &Flow, engines: &call::Engines, lines: Vec<String>) {
     let total = lines.len();
+    let mut failed = 0;
     for (done, text) in lines.into_iter().enumerate() {
         let line = SpeechRequest { text, language: flow.language().clone(), voice: flow.voice().map(str::to_owned) };
-        if let Err(error) = engines.tts.prepare(&line) {
-            let left = total - done;
+        let Err(error) = engines.tts.prepare(&line) else {
+            failed = 0;
+            continue;
+        };
+        failed += 1;
+        if failed >= GIVE_UP {
+            let left = total - done - 1;
             return tracing::warn!(flow = flow.name(), %error, left, "fixed lines are not rendered ahead");
         }
+        tracing::warn!(flow = flow.name(), %error, "a fixed line is not rendered ahead");
     }
 }
 

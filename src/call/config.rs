@@ -42,7 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_calls: 50,
-            busy_p95_ms: 800,
+            busy_p95_ms: 250,
             max_duration_s: 1800,
             media_timeout_s: 20,
             drain_s: 30,

@@ -175,7 +175,8 @@ impl Listen {
                     let name = recognizer.engine().unwrap_or(&self.name);
                     if name != self.served {
                         self.served = name.to_owned();
-                        outbox.put(now, Observed::Served { kind: EngineKind::Asr, name: self.served.clone() });
+                        let (name, remote) = (self.served.clone(), recognizer.is_remote());
+                        outbox.put(now, Observed::Served { kind: EngineKind::Asr, name, remote });
                     }
                     outbox.put(now, Observed::Heard(hypothesis));
                 }

@@ -16,8 +16,8 @@ const OPEN_AT: f64 = 0.7;
 /// queues, synthesis, the way to the first packet), and how long the recogniser took for its final answers. Pure: times are given.
 #[derive(Debug)]
 pub(super) struct Load {
-    /// In milliseconds; none: the door is never closed for it.
-    limit_ms: Option<f64>,
+    /// For answers and for finals, in milliseconds; none: the door is never closed for them.
+    limits_ms: Option<[f64; 2]>,
     answers: Late,
     finals: Late,
     busy: bool,
@@ -28,10 +28,11 @@ pub(super) struct Load {
 struct Late(VecDeque<(Instant, f64)>);
 
 impl Load {
-    /// Nothing is known yet. `limit_ms` of 0: never closes the door.
-    pub fn new(limit_ms: u64) -> Self {
-        let limit_ms = (limit_ms > 0).then_some(limit_ms as f64);
-        Self { limit_ms, answers: Late::default(), finals: Late::default(), busy: false }
+    /// Nothing is known yet. `limit_ms` of 0: never closes the door. Finals are not late before the agent stops waiting for them, after
+    /// `grace_ms`.
+    pub fn new(limit_ms: u64, grace_ms: u64) -> Self {
+        let limits_ms = (limit_ms > 0).then_some([limit_ms as f64, limit_ms.max(grace_ms) as f64]);
+        Self { limits_ms, answers: Late::default(), finals: Late::default(), busy: false }
     }
 
     /// An answer's first packet came `added_ms` later than the silence that ended the turn and the model needed.
@@ -48,8 +49,8 @@ impl Load {
     /// Until when, if nothing more is learned, the calls that are up are as many as this machine can answer in time; none: there is
     /// room. What is old is forgotten: when nobody is answered any more the door opens by itself.
     pub fn busy_until(&mut self, now: Instant) -> Option<Instant> {
-        let limit = self.limit_ms? * if self.busy { OPEN_AT } else { 1.0 };
-        let late = [&mut self.answers, &mut self.finals].map(|of| of.over_until(now, limit));
+        let [answers, finals] = self.limits_ms?.map(|limit| limit * if self.busy { OPEN_AT } else { 1.0 });
+        let late = [self.answers.over_until(now, answers), self.finals.over_until(now, finals)];
         let until = late.into_iter().flatten().max();
         self.busy = until.is_some();
         until
@@ -89,7 +90,7 @@ mod tests {
     fn the_door_closes_on_late_answers_and_opens_when_they_are_in_time_again() {
         let start = Instant::now();
         let at = |s: u64| start + Duration::from_secs(s);
-        let mut load = Load::new(150);
+        let mut load = Load::new(150, 0);
         for _ in 0..7 {
             load.answered(at(0), 900.0);
         }
@@ -109,8 +110,8 @@ mod tests {
     #[test]
     fn it_forgets_and_can_be_switched_off() {
         let start = Instant::now();
-        let mut load = Load::new(150);
-        let mut off = Load::new(0);
+        let mut load = Load::new(150, 0);
+        let mut off = Load::new(0, 0);
         for _ in 0..20 {
             load.answered(start, 500.0);
             off.answered(start, 500.0);
@@ -123,12 +124,14 @@ mod tests {
     #[test]
     fn a_recogniser_that_falls_behind_closes_the_door() {
         let start = Instant::now();
-        let mut load = Load::new(800);
+        let (mut load, mut patient) = (Load::new(250, 800), Load::new(250, 1_600));
         for n in 0..10 {
+            patient.heard(start + Duration::from_secs(n), 1_500.0);
             load.answered(start, 200.0);
             load.heard(start + Duration::from_secs(n), if n < 9 { 300.0 } else { 1_500.0 });
         }
         let now = start + Duration::from_secs(10);
         assert_eq!(load.busy_until(now), Some(start + Duration::from_secs(2) + WINDOW), "until eight of them are left");
+        assert_eq!(patient.busy_until(now), None, "the agent waits for them");
     }
 }

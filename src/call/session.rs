@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub on_hold: bool,
     /// When the recogniser was asked for a final answer that has not come.
     pub flushed: Option<MediaTime>,
+    /// The recogniser computes on this machine.
+    pub hears_here: bool,
     pub transfers: mpsc::Receiver<bool>,
     pub transfer_failed: mpsc::Sender<bool>,
     pub status: super::calls::StatusHandle,
@@ -118,10 +120,14 @@ impl Session {
                 Action::Manner(manner) => self.manner = manner,
                 Action::Expect(what) => self.order(SpeechOrder::Expect(what)),
                 Action::Flush => {
-                    self.flushed = Some(self.media.now());
+                    self.flushed.get_or_insert(self.media.now());
                     self.order(SpeechOrder::Flush);
                 }
-                Action::FinishUtterance { usual } => self.order(SpeechOrder::Finish { usual }),
+                Action::FinishUtterance { usual } => {
+                    // What was not answered until now is at least as late as this.
+                    self.answer_heard(self.media.now());
+                    self.order(SpeechOrder::Finish { usual });
+                }
                 Action::Ask { ask, request } => {
                     let state = self.agent.state_name().to_owned();
                     if let Err(error) = self.replies.ask(ask, &request, &state, self.media.now()) {
@@ -196,10 +202,8 @@ impl Session {
             Observed::Edge(edge) => Input::Speech(edge),
             Observed::Cue(cue) => Input::Cue(cue),
             Observed::Heard(hypothesis) => {
-                if hypothesis.kind == HypothesisKind::Final
-                    && let Some(asked) = self.flushed.take()
-                {
-                    self.shared.weigh(|load, now| load.heard(now, at.ms_since(asked).max(0.0)));
+                if hypothesis.kind == HypothesisKind::Final {
+                    self.answer_heard(at);
                 }
                 Input::Heard(hypothesis)
             }
@@ -210,7 +214,10 @@ impl Session {
                 tracing::warn!(call = %self.ledger.id(), %why, "a line could not be spoken");
                 Input::LineFailed { utterance }
             }
-            Observed::Served { kind, name } => {
+            Observed::Served { kind, name, remote } => {
+                if kind == EngineKind::Asr {
+                    self.hears_here = !remote;
+                }
                 if self.ledger.has_served(kind) {
                     self.shared.metrics.engine_fell_back(kind.name(), &name);
                 }
@@ -223,6 +230,15 @@ impl Session {
             }
         };
         self.agent.handle(at.max(self.media.now()), input);
+    }
+
+    /// The recogniser's final answer is there, or nobody waits for it any more.
+    fn answer_heard(&mut self, at: MediaTime) {
+        if let Some(asked) = self.flushed.take()
+            && self.hears_here
+        {
+            self.shared.weigh(|load, now| load.heard(now, at.ms_since(asked).max(0.0)));
+        }
     }
 
     fn on_dialog(&mut self, event: Option<DialogEvent>) -> Option<EndReason> {

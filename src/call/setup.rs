@@ -123,6 +123,7 @@ pub(super) async fn seat(
         on_hold,
         transfers,
         flushed: None,
+        hears_here: true,
         transfer_failed,
         status,
     };

@@ -179,7 +179,7 @@ impl Voice {
         let name = self.stream.engine().unwrap_or(chain);
         if name != served {
             *served = name.to_owned();
-            outbox.put(now, Observed::Served { kind: EngineKind::Tts, name: served.clone() });
+            outbox.put(now, Observed::Served { kind: EngineKind::Tts, name: served.clone(), remote: false });
         }
         let total_samples = self.stream.total_samples();
         outbox.put(now, Observed::LineReady { utterance: self.utterance, total_samples });

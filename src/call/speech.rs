@@ -75,8 +75,8 @@ pub(super) enum Observed {
     LineReady { utterance: UtteranceId, total_samples: Option<u64> },
     /// A line cannot be spoken to its end.
     LineFailed { utterance: UtteranceId, why: String },
-    /// This engine served for the first time in this call.
-    Served { kind: EngineKind, name: String },
+    /// This engine served for the first time in this call; `remote`: it computes elsewhere.
+    Served { kind: EngineKind, name: String, remote: bool },
     /// No engine of this kind is left.
     Down { kind: EngineKind, why: String },
 }

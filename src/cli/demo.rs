@@ -131,6 +131,14 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
         settings.engine.asr = vec!["scripted".to_owned()];
         settings.engine.scripted.asr.lines = lines.iter().filter_map(told).collect();
     }
+    let recorded = |line: &Line| matches!(line, Line::Say(Words::File(..)) | Line::BargeIn(Words::File(..), _));
+    if scripted && settings.turn.mood.track && !lines.iter().any(recorded) {
+        console.line(format_args!(
+            "the caller's voice is made by a machine and never impatient, angry or sad: turn.mood.track is off in this call, so \
+             that nothing follows what would be read in it (docs/emotion.md)"
+        ));
+        settings.turn.mood.track = false;
+    }
     let steps = Voices::new(&manner.lang).steps(&lines, &manner.voice, manner.silence()).await?;
 
     let scratch = Scratch::new()?;
@@ -310,6 +318,37 @@ mod tests {
             assert!(lines.len() >= 5);
         }
         assert!(default_lines(default_flow("zh-CN"), "zh-CN").len() >= 8);
+    }
+
+    #[test]
+    fn the_shipped_sales_calls_end_with_a_sale() {
+        use crate::agent::{AgentEvent, AgentPlan, Chat, ChatOutput, TurnConfig};
+        use crate::record::ObjectionOutcome;
+        for language in ["zh", "en"] {
+            let flow = app::flows(None).unwrap().get(default_flow(language)).unwrap();
+            let intents = app::intents(&Settings::default());
+            let plan = AgentPlan { intents, ..AgentPlan::default() };
+            let mut chat = Chat::new(flow, plan, &TurnConfig::default());
+            let (mut outputs, mut answered, mut offers) = (chat.start(), 0, 0);
+            for line in default_lines(default_flow(language), language).iter().filter_map(told) {
+                assert!(!chat.has_ended(), "{language}: the call ends before '{line}'");
+                outputs.extend(chat.say(&line));
+                while outputs.iter().any(|output| matches!(output, ChatOutput::Ask(_))) {
+                    outputs = chat.answer(None);
+                }
+                for output in outputs.drain(..) {
+                    match output {
+                        ChatOutput::Event(AgentEvent::Objection(it)) if it.outcome == ObjectionOutcome::Resolved => {
+                            answered += 1;
+                        }
+                        ChatOutput::Event(AgentEvent::Offer(_)) => offers += 1,
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!((chat.disposition(), chat.has_ended()), (Some("signed_up"), true), "{language}");
+            assert!(answered >= 2 && offers >= 2, "{language}: {answered} objections answered, {offers} offers");
+        }
     }
 
     #[test]

@@ -236,7 +236,7 @@ fn print(report: &Report) {
         report.silence_only_ms, report.silence_only_gap_p50_ms, report.less_waiting_percent
     );
     println!(
-        "interruptions    {} of {} % heard, softer p95 {} ms, silent p50 {} p95 {} ms",
+        "interruptions    {}, of which {} % heard; softer p95 {} ms, silent p50 {} p95 {} ms",
         f.barge_ins, f.barge_in_recall_percent, f.duck_p95_ms, f.stop_p50_ms, f.stop_p95_ms
     );
     println!("backchannels     {}, of which {} % stopped the agent", f.backchannels, f.false_stop_percent);

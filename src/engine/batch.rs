@@ -252,7 +252,7 @@ impl Shared {
         self.ready.notify_one();
     }
 
-    /// Moves a waiting stream forward. Linear in the queue, but called only for a flush.
+    /// Moves a waiting stream forward. Linear in the queue, which holds one entry a stream at most.
     fn hasten(&self, cell: &Arc<Cell>, deadline: Instant) {
         let mut state = lock(&self.state);
         let later = |e: &Entry| e.deadline > deadline && matches!(&e.work, Work::Slice(c) if Arc::ptr_eq(c, cell));

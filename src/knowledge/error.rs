@@ -23,12 +23,12 @@ impl fmt::Display for Mistake {
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
     /// A file or the folder cannot be read.
-    #[error("{file}: cannot be read: {source}")]
+    #[error("{file}: cannot be read: {why}{}", fix(.why))]
     Read {
         /// The file or folder.
         file: String,
-        /// Why.
-        source: std::io::Error,
+        /// Why. Not the error's source: it is told already.
+        why: std::io::Error,
     },
     /// There is no fact in it.
     #[error("{folder}: holds no facts: write them into .md or .csv files (docs/knowledge.md)")]
@@ -39,4 +39,14 @@ pub enum KnowledgeError {
     /// All mistakes, by file and line.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Mistake>),
+}
+
+/// What to do about a folder or file that cannot be read.
+fn fix(why: &std::io::Error) -> &'static str {
+    match why.kind() {
+        std::io::ErrorKind::NotFound => "; write a folder that is there, from where the file that names it lies",
+        std::io::ErrorKind::NotADirectory => "; write the folder, not a file in it",
+        std::io::ErrorKind::InvalidData => "; save it as UTF-8",
+        _ => "",
+    }
 }

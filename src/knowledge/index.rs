@@ -14,6 +14,8 @@ use time::Date;
 
 /// So many of BM25's best are looked at more closely.
 const LOOKED_AT: usize = 12;
+/// Most characters of a question that are looked at. A fact is read whole: `fact` has its bound.
+const MAX_QUESTION_CHARS: usize = 600;
 /// Most facts of a folder.
 const MAX_FACTS: usize = 50_000;
 
@@ -119,8 +121,8 @@ impl Knowledge {
         let mut texts = Vec::new();
         for name in files {
             let path = folder.join(&name);
-            let source = |source| KnowledgeError::Read { file: path.display().to_string(), source };
-            texts.push((name, std::fs::read_to_string(&path).map_err(source)?));
+            let error = |why| KnowledgeError::Read { file: path.display().to_string(), why };
+            texts.push((name, std::fs::read_to_string(&path).map_err(error)?));
         }
         Self::of(&shown, texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
     }
@@ -134,7 +136,7 @@ impl Knowledge {
         for (name, text) in files {
             if name.ends_with(".csv") {
                 facts.extend(table::read(name, text, &mut mistakes));
-            } else if !name.eq_ignore_ascii_case("README.md") {
+            } else if !Path::new(name).file_name().is_some_and(|file| file.eq_ignore_ascii_case("README.md")) {
                 facts.extend(markdown::read(name, text, &mut mistakes));
             }
         }
@@ -212,9 +214,10 @@ impl Shelf {
     }
 
     fn find(&self, wanted: &Wanted<'_>) -> Vec<Hit<'_>> {
-        let mut scored = self.scorer.matches(&self.embedder.embed(wanted.question));
+        let asked: String = wanted.question.chars().take(MAX_QUESTION_CHARS).collect();
+        let mut scored = self.scorer.matches(&self.embedder.embed(&asked));
         scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
-        let question = Text::new(wanted.question);
+        let question = Text::new(&asked);
         let may = |fact: &Fact| {
             fact.holds(wanted.today)
                 && (wanted.product.is_none() || fact.product.is_none() || fact.product.as_deref() == wanted.product)
@@ -286,7 +289,7 @@ fn twice(facts: &[Fact], mistakes: &mut Vec<Mistake>) {
 /// The files of a folder, with `/` between folders; at most four deep.
 fn list(root: &Path, below: &str, depth: usize, out: &mut Vec<String>) -> Result<(), KnowledgeError> {
     let folder = root.join(below);
-    let error = |source| KnowledgeError::Read { file: folder.display().to_string(), source };
+    let error = |why| KnowledgeError::Read { file: folder.display().to_string(), why };
     for entry in std::fs::read_dir(&folder).map_err(error)? {
         let entry = entry.map_err(error)?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -350,8 +353,18 @@ mod tests {
         let lines: Vec<&str> = error.lines().collect();
         assert!(lines[0].starts_with("facts/a.csv:1: there is no column 'txt'"), "{error}");
         assert!(lines[1].starts_with("facts/b.md:3: 'A' is the heading of line 1 too"), "{error}");
-        assert!(matches!(Knowledge::of("x", [("README.md", "# A\nb")]), Err(KnowledgeError::Empty { .. })));
+        for name in ["README.md", "en/readme.md"] {
+            assert!(matches!(Knowledge::of("x", [(name, "# A\nb")]), Err(KnowledgeError::Empty { .. })), "{name}");
+        }
         assert!(matches!(Knowledge::read(Path::new("/no/such")), Err(KnowledgeError::Read { .. })));
+    }
+
+    #[test]
+    fn the_end_of_a_long_fact_is_found_and_the_end_of_an_endless_question_is_not_looked_at() {
+        let long = format!("# Terms\n\n{}A lost umbrella is replaced.\n", "Words of a long fact. ".repeat(60));
+        let knowledge = Knowledge::of("facts", [("a.md", long.as_str())]).unwrap();
+        assert_eq!(knowledge.find(&wanted("umbrella")).len(), 1);
+        assert!(knowledge.find(&wanted(&format!("{}umbrella", "hm ".repeat(400)))).is_empty());
     }
 
     #[test]

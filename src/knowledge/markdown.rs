@@ -88,6 +88,17 @@ pub(super) fn read(file: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Vec<F
                     wrong(at, what);
                 }
             }
+            Some((key, _))
+                if open.keys_may_follow
+                    && let Some(near) = misspelt(key) =>
+            {
+                wrong(
+                    at,
+                    format!(
+                        "there is no key '{key}': did you mean '{near}'? (text that begins so needs another line above it)"
+                    ),
+                );
+            }
             _ => {
                 open.keys_may_follow &= plain.is_empty();
                 open.text.push_str(unmarked(plain).as_str());
@@ -117,9 +128,26 @@ fn front(line: &str, keys: &mut Keys) -> Result<(), String> {
     Ok(())
 }
 
-/// A line without the marks of Markdown.
+/// The key that was meant, where one word in small letters is nearly one: it would be spoken, and would not hold. Swapped
+/// neighbours are one mistake; a key of three letters may have no more, for "tax:" is text.
+fn misspelt(word: &str) -> Option<&'static str> {
+    if !word.chars().all(|c| c.is_ascii_lowercase()) {
+        return None;
+    }
+    let apart = |key: &str| strsim::osa_distance(word, key);
+    KEYS.into_iter().filter(|key| apart(key) <= if key.len() > 3 { 2 } else { 1 }).min_by_key(|key| apart(key))
+}
+
+/// A line without the marks of Markdown. A mark has a space behind it: "-20 degrees" and "+44 20 …" have none.
 fn unmarked(line: &str) -> String {
-    let line = line.trim_start_matches(['-', '*', '>', '+']).trim_start();
+    if line.chars().all(|c| matches!(c, '-' | '*' | '_' | '=' | '>' | '+')) {
+        // A rule, or a mark with nothing behind it.
+        return String::new();
+    }
+    let mut line = line;
+    while let Some(rest) = line.strip_prefix(['-', '*', '>', '+']).filter(|rest| rest.starts_with([' ', '\t'])) {
+        line = rest.trim_start();
+    }
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     // [words](address) keeps the words.
@@ -160,6 +188,38 @@ mod tests {
         assert_eq!(facts[1].until, Some(time::macros::date!(2027 - 01 - 01)));
         assert_eq!(facts[1].text, "Up to: 5000.");
         assert_eq!(facts[1].product.as_deref(), Some("gold"));
+    }
+
+    #[test]
+    fn marks_are_no_text_and_signs_are() {
+        let text = "# Line\n\n+44 20 7946 0000\n- one\n> - two\n* **three**\n---\n-20 degrees\n+ four\n-\n";
+        let (facts, mistakes) = all(text);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        assert_eq!(facts[0].text, "+44 20 7946 0000 one two three -20 degrees four");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_no_text() {
+        for (line, meant) in [
+            ("untill: 2026-01-31", Some("until")),
+            ("form: 2026-01-31", Some("from")),
+            ("langage: en", Some("language")),
+            ("sya: Hello.", Some("say")),
+            ("tax: 20 percent", None),
+            ("note: none", None),
+            ("Untill: the end", None),
+            ("up to: 5000", None),
+        ] {
+            let (facts, mistakes) = all(&format!("# A\n\n{line}\nb"));
+            match meant {
+                Some(meant) => {
+                    let expected = format!("did you mean '{meant}'?");
+                    assert!(mistakes[0].starts_with("card.md:3: ") && mistakes[0].contains(&expected), "{mistakes:?}");
+                }
+                None => assert_eq!((facts.len(), mistakes), (1, Vec::new()), "{line}"),
+            }
+        }
+        assert!(all("# A\nWords.\nuntill: then").1.is_empty(), "below text it is text");
     }
 
     #[test]

@@ -8,9 +8,6 @@ use std::sync::LazyLock;
 /// The dictionary takes a few hundred milliseconds to read: once, when the first facts are indexed.
 static JIEBA: LazyLock<Jieba> = LazyLock::new(Jieba::new);
 
-/// Most characters of a question that are looked at.
-const MAX_CHARS: usize = 600;
-
 /// English words that say nothing about a fact.
 const STOP_EN: &str = "a about actually again ah all also am an and any anyway are as at be been being but by can cannot could did do does \
     doing don for from get give go going good got had has have having he hello her here hey hi him his honestly how i if \
@@ -53,7 +50,7 @@ pub(super) fn terms(text: &str) -> Vec<String> {
         }
         run.clear();
     };
-    for c in text.chars().take(MAX_CHARS).flat_map(narrow) {
+    for c in text.chars().flat_map(narrow) {
         let han = is_han(c);
         let word = han || c.is_alphanumeric();
         if !word || han != chinese {
@@ -100,7 +97,7 @@ pub(super) fn meanings(terms: &BTreeSet<String>) -> BTreeSet<String> {
 
 /// How a text is put: its neighbouring words, or characters, small words and all.
 pub(super) fn turns_of_phrase(text: &str) -> BTreeSet<String> {
-    let small: Vec<char> = text.chars().take(MAX_CHARS).flat_map(narrow).collect();
+    let small: Vec<char> = text.chars().flat_map(narrow).collect();
     let mut units: Vec<String> = Vec::new();
     let mut word = String::new();
     for c in small {

@@ -2,6 +2,7 @@
 
 use super::{Settings, SettingsError};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// What variables of the environment begin with.
@@ -12,8 +13,67 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Table, SettingsError> {
     toml::from_str::<Settings>(text).and_then(|_| toml::from_str::<Table>(text)).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        SettingsError::Line { file: file.to_owned(), line, what: explain(error.message()) }
+        let mut what = explain(error.message());
+        // A value that is refused does not know its key.
+        if what.starts_with("invalid ")
+            && let Some((key, _)) = keys(text).find(|(_, at)| *at == line)
+        {
+            what = format!("{key}: {what}");
+        }
+        SettingsError::Line { file: file.to_owned(), line, what }
     })
+}
+
+/// The keys of a file as they are written, with the tables before them and their lines; of a list of tables with their number.
+fn keys(text: &str) -> impl Iterator<Item = (String, usize)> {
+    let mut table = String::new();
+    let mut lists: BTreeMap<String, usize> = BTreeMap::new();
+    text.lines().enumerate().filter_map(move |(at, line)| {
+        let line = line.trim();
+        if line.starts_with('[') {
+            table = line.split(']').next().unwrap_or_default().trim_matches(['[', ' ']).to_owned();
+            if line.starts_with("[[") {
+                let next = lists.entry(table.clone()).or_default();
+                table = format!("{table}.{next}");
+                *next += 1;
+            }
+            return None;
+        }
+        let (key, _) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+        let key = key.trim();
+        Some((if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }, at + 1))
+    })
+}
+
+/// Where a value stands that a room refuses with the sentence `what`: file and line, or the variable of the environment. It is
+/// the key of the section that the sentence names first.
+pub(super) fn place(
+    section: &str,
+    what: &str,
+    file: Option<(&str, &str)>,
+    environment: &[(String, String)],
+) -> Option<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let what = what.replace('[', ".").replace(']', "");
+    let named = |path: &str| {
+        let below = path.strip_prefix(section)?.strip_prefix('.')?;
+        let listed = below.split('.').any(|step| step.parse::<usize>().is_ok());
+        // Of a list only the one that is meant.
+        let key = if listed { path } else { below.rsplit('.').next()? };
+        // As a key, not as a word of the sentence: sip.listen, or listen = …
+        what.match_indices(key).map(|(at, _)| at).find(|at| {
+            let (before, after) = (what.get(..*at).unwrap_or_default(), what.get(at + key.len()..).unwrap_or_default());
+            !after.starts_with(word)
+                && (listed || before.ends_with('.') || !before.ends_with(word) && after.starts_with(" = "))
+        })
+    };
+    let variables = environment.iter().filter_map(|(name, _)| {
+        let path = name.strip_prefix(PREFIX)?.to_ascii_lowercase().replace("__", ".");
+        Some((named(&path)?, 0, format!("environment variable {name}")))
+    });
+    let lines = file.into_iter().flat_map(|(name, text)| keys(text).map(move |(path, line)| (name, path, line)));
+    let lines = lines.filter_map(|(name, path, line)| Some((named(&path)?, 1, format!("{name}:{line}"))));
+    variables.chain(lines).min().map(|(_, _, place)| place)
 }
 
 /// Makes settings of a table.
@@ -117,32 +177,21 @@ fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
 /// A message of the deserialiser, with the nearest known key where a key is unknown.
 fn explain(message: &str) -> String {
     let message = message.trim();
+    match message {
+        "invalid socket address syntax" => return format!("{message}: write IP:PORT, for instance 127.0.0.1:5060"),
+        "invalid IP address syntax" => return format!("{message}: write for instance 192.0.2.7"),
+        _ => {}
+    }
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
     let Some((wrong, expected)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let list = known.join(", ");
-    match known.iter().min_by_key(|key| distance(wrong, key)) {
-        Some(near) if distance(wrong, near) <= 2.max(wrong.chars().count() / 3) => {
+    match known.iter().min_by_key(|key| strsim::levenshtein(wrong, key)) {
+        Some(near) if strsim::levenshtein(wrong, near) <= 2.max(wrong.chars().count() / 3) => {
             format!("unknown key '{wrong}': did you mean '{near}'? (known here: {list})")
         }
         _ => format!("unknown key '{wrong}' (known here: {list})"),
     }
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -177,6 +226,29 @@ mod tests {
         assert!(message("alow_remote").contains("did you mean 'allow_remote'?"));
         assert!(!message("colour").contains("did you mean"));
         assert!(message("colour").contains("known here: listen, allow_remote"));
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_key_where_it_was_written_last() {
+        let file = "# on\n[turn]\nduck_ms = 900\n\n[turn.mood]\non = 0.2\n[[sip.accounts]]\nusername = \"\"\n";
+        let variables = |name: &str| vec![(name.to_owned(), "900".to_owned())];
+        let of = |section: &str, what: &str, variable: &str| {
+            place(section, what, Some(("my.toml", file)), &variables(variable))
+        };
+        let what = "turn.duck_ms = 900 is more than barge_in_ms = 260; lower the first or go on";
+        assert_eq!(of("turn", what, "HOME").as_deref(), Some("my.toml:3"));
+        let variable = "TIPRING__TURN__DUCK_MS";
+        assert_eq!(of("turn", what, variable), Some(format!("environment variable {variable}")));
+        let variable = "TIPRING__TURN__BARGE_IN_MS";
+        assert_eq!(of("turn", what, variable).as_deref(), Some("my.toml:3"), "the key that is named first");
+        assert_eq!(place("turn", what, None, &variables(variable)), Some(format!("environment variable {variable}")));
+        assert_eq!(of("sip", "sip.accounts[0].username: is missing", "HOME").as_deref(), Some("my.toml:8"));
+        assert_eq!(of("sip", "sip.accounts[1].username: is missing", "HOME"), None);
+        let variable = "TIPRING__SIP__ACCOUNTS__1__USERNAME";
+        assert!(
+            of("sip", "sip.accounts[1].username: is missing", variable).is_some_and(|place| place.contains(variable))
+        );
+        assert_eq!(of("calls.gate", "calls.gate.off = 0.9 is above calls.gate.on = 0.5", "HOME"), None);
     }
 
     proptest! {

@@ -93,14 +93,25 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
         let mut merged = layers::parse("sip-config/tipring.toml (compiled in)", DEFAULTS)?;
+        let mut own = None;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
-            layers::merge(&mut merged, layers::parse(&path.display().to_string(), &text)?);
+            let name = path.display().to_string();
+            layers::merge(&mut merged, layers::parse(&name, &text)?);
+            own = Some((name, text));
         }
-        layers::overlay(&mut merged, environment)?;
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        layers::overlay(&mut merged, environment.iter().cloned())?;
         let mut settings: Self = layers::read(&merged).map_err(|what| SettingsError::Together { what })?;
-        settings.check()?;
+        settings.check().map_err(|error| match error {
+            SettingsError::Refused { section, what } => {
+                let own = own.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+                let place = layers::place(section, &what, own, &environment);
+                SettingsError::Refused { section, what: place.map_or(what.clone(), |place| format!("{place}: {what}")) }
+            }
+            other => other,
+        })?;
         settings.engine.wait_for_the_last_model(settings.turn.first_sentence_ms);
         Ok(settings)
     }
@@ -114,8 +125,86 @@ impl Settings {
         self.media.check().map_err(|e| refuse("media")(&e))?;
         self.turn.check().map_err(|e| refuse("turn")(&e))?;
         self.turn.mood.check().map_err(|e| refuse("turn.mood")(&e))?;
+        self.calls.gate.check().map_err(|e| refuse("calls.gate")(&e))?;
         self.http.validate().map_err(|e| refuse("http")(&e))?;
         self.telesales.check().map_err(|e| refuse("telesales")(&e))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of a table, as its own refusal of another key lists them; none where it is no table. `list`: of tables.
+    fn known(path: &str, list: bool) -> Option<Vec<String>> {
+        let header = match (path, list) {
+            ("", _) => String::new(),
+            (_, false) => format!("[{path}]\n"),
+            (_, true) => format!("[[{path}]]\n"),
+        };
+        let error = toml::from_str::<Settings>(&format!("{header}no_such_key = 1")).err()?;
+        let (_, expected) = error.message().split_once("unknown field `no_such_key`, ")?;
+        Some(expected.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+    }
+
+    /// Adds the keys that the compiled-in file does not show in their table, be it in a comment.
+    fn unshown(path: &str, list: bool, seen: &mut usize, out: &mut Vec<String>) {
+        for key in known(path, list).unwrap_or_default() {
+            *seen += 1;
+            let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            if known(&full, false).is_some() {
+                unshown(&full, false, seen, out);
+                continue;
+            }
+            if known(&full, true).is_some() {
+                unshown(&full, true, seen, out);
+            }
+            let mut table = String::new();
+            let shown = DEFAULTS.lines().any(|line| {
+                let plain = line.trim_start_matches(['#', ' ']);
+                if plain.starts_with('[') {
+                    table = plain.split(']').next().unwrap_or_default().trim_start_matches('[').to_owned();
+                }
+                let begins = |name: &str| plain.strip_prefix(name).is_some_and(|rest| rest.starts_with(" = "));
+                // A list of tables may stand on one line: routes = [{ to = …
+                let within = path.rsplit_once('.').is_some_and(|(above, name)| table == above && begins(name));
+                let within =
+                    within && (plain.contains(&format!("{{ {key} = ")) || plain.contains(&format!(", {key} = ")));
+                table == path && begins(&key) || table == full || within
+            });
+            if !shown {
+                out.push(full);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_is_in_the_file_that_lists_every_key() {
+        let (mut seen, mut missing) = (0, Vec::new());
+        unshown("", false, &mut seen, &mut missing);
+        assert!(seen > 200, "only {seen} keys are known");
+        assert!(missing.is_empty(), "sip-config/tipring.toml lacks {}", missing.join(", "));
+    }
+
+    #[test]
+    fn a_room_that_refuses_names_section_key_and_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("my.toml");
+        for (text, expected) in [
+            ("[turn]\nduck_ms = 900", "my.toml:2: turn.duck_ms = 900 is more than barge_in_ms = 260"),
+            ("[turn]\n\nmin_confidence = 3", "my.toml:3: turn.min_confidence = 3 is not between 0 and 1"),
+            ("[telesales.learn]\nfloor_percent = 99", "my.toml:2: telesales.learn.floor_percent = 99"),
+            ("[calls.gate]\noff = 0.9", "my.toml:2: calls.gate.off = 0.9 is above calls.gate.on = 0.5"),
+            ("[calls.gate]\non = 1.5", "my.toml:2: calls.gate.on = 1.5 is not between 0 and 1"),
+            ("[sip]\nlisten = \"abc\"", "my.toml:2: sip.listen: invalid socket address syntax: write IP:PORT"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Settings::load(Some(&path), []).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let variable = ("TIPRING__TURN__DUCK_MS".to_owned(), "900".to_owned());
+        let error = Settings::load(None, [variable]).unwrap_err().to_string();
+        assert!(error.starts_with("environment variable TIPRING__TURN__DUCK_MS: turn.duck_ms = 900"), "{error}");
     }
 }

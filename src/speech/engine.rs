@@ -179,6 +179,10 @@ pub trait RecognizerStream: Send {
     fn engine(&self) -> Option<&str> {
         None
     }
+    /// The engine that serves now computes elsewhere: how long it takes says nothing of how busy this machine is.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// What to say and how.
@@ -198,6 +202,13 @@ pub trait Synthesizer: Send + Sync {
     fn name(&self) -> &str;
     /// Starts to synthesise. Dropping the stream cancels.
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError>;
+    /// Whether it has the language and the voice of a line. Renders nothing, asks no server.
+    ///
+    /// # Errors
+    /// As [`speak`](Self::speak) has them: [`EngineError::Language`], and [`EngineError::Unavailable`] for a voice.
+    fn has_voice(&self, _what: &SpeechRequest) -> Result<(), EngineError> {
+        Ok(())
+    }
     /// Renders a fixed line ahead of time where the engine keeps lines ready; may take as long as it takes.
     fn prepare(&self, _what: &SpeechRequest) -> Result<(), EngineError> {
         Ok(())
@@ -236,6 +247,10 @@ pub trait SynthesisStream: Send {
     /// over time, so ask when a frame arrives.
     fn engine(&self) -> Option<&str> {
         None
+    }
+    /// Another engine should have spoken this line and is down: it may be made better later.
+    fn is_makeshift(&self) -> bool {
+        false
     }
 }
 

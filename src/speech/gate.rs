@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 pub struct GateConfig {
     /// Probability from which a frame of silence becomes speech, 0 to 1.
     pub on: f32,
-    /// Probability below which speech may end, 0 to 1. Above `on` it counts as `on`.
+    /// Probability below which speech may end, 0 to 1; not above `on`.
     pub off: f32,
     /// Speech must last this long before it is announced, in ms. Coughs and clicks are shorter.
     pub min_speech_ms: u64,
@@ -28,6 +28,27 @@ pub struct GateConfig {
 impl Default for GateConfig {
     fn default() -> Self {
         Self { on: 0.5, off: 0.35, min_speech_ms: 60, hangover_ms: 80, margin_ms: 40, tail_ms: 0 }
+    }
+}
+
+impl GateConfig {
+    /// Looks for thresholds that contradict each other.
+    ///
+    /// # Errors
+    /// The key of `[calls.gate]`, what is wrong with it and what to write instead.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { on, off, .. } = *self;
+        for (key, value) in [("on", on), ("off", off)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(format!("calls.gate.{key} = {value} is not between 0 and 1"));
+            }
+        }
+        match off <= on {
+            true => Ok(()),
+            false => Err(format!(
+                "calls.gate.off = {off} is above calls.gate.on = {on}; lower the first or raise the second"
+            )),
+        }
     }
 }
 
@@ -57,6 +78,7 @@ enum State {
 impl Gate {
     /// A gate that has heard nothing.
     pub fn new(mut config: GateConfig) -> Self {
+        // The settings are checked before; with anything else speech would end and begin with every frame.
         config.off = config.off.min(config.on);
         Self { config, state: State::Silent, last: MediaTime::ZERO }
     }

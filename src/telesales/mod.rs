@@ -20,6 +20,6 @@ impl Config {
     /// # Errors
     /// The key, what is wrong with it, and what it may be.
     pub fn check(&self) -> Result<(), String> {
-        self.learn.check().map_err(|what| format!("learn.{what}"))
+        self.learn.check().map_err(|what| format!("telesales.learn.{what}"))
     }
 }

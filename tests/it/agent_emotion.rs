@@ -485,7 +485,7 @@ fn the_shipped_flows_are_short_with_who_has_no_time() {
         ("activity.en.toml", "a look around, a soup. Will you come?"),
         ("credit_card.zh.toml", "次年也免。怎么样？"),
         ("membership.zh.toml", "自营九五折，一年九十九元。怎么样？"),
-        ("course.zh.toml", "每节自己说十分钟，十二周。怎么样？"),
+        ("course.zh.toml", "每节人人开口，十二周。怎么样？"),
         ("activity.zh.toml", "都免费。留个位子吗？"),
     ] {
         let (yes, haste) = if name.contains(".en.") { ("yes", "hurry up") } else { ("好的", "快点") };

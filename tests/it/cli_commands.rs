@@ -92,6 +92,67 @@ fn a_broken_flow_is_told_by_file_and_line() {
 }
 
 #[test]
+fn facts_that_are_not_there_and_strange_voices_are_told_by_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = |name: &str, key: &str| {
+        let rest = "[fallback]\nsay = \"Sorry.\"\n[state.hello]\nsay = \"Hello.\"\nhang_up = true\n";
+        std::fs::write(folder.path().join(name), format!("start = \"hello\"\n{key}\n{rest}")).unwrap();
+    };
+    flow("facts.toml", "knowledge = \"nope\"");
+    let (code, out, _) = run(tipring(folder.path(), "flow check facts.toml"));
+    assert_eq!(code, Some(1));
+    assert!(
+        out.contains("facts.toml:2: knowledge = \"nope\"") && out.contains("write a folder that is there"),
+        "{out}"
+    );
+    assert_eq!(out.matches("os error").count(), 1, "{out}");
+
+    flow("voice.toml", "voice = \"bob\"");
+    let with_voices = |arguments: &str| {
+        let mut command = tipring(folder.path(), arguments);
+        // A server that nothing is asked of here.
+        command
+            .env("TIPRING__ENGINE__TTS", "openai,scripted")
+            .env("TIPRING__ENGINE__OPENAI_TTS__BASE_URL", "http://127.0.0.1:1/v1");
+        command
+    };
+    let (code, out, error) = run(with_voices("flow check --engines voice.toml"));
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("voice.toml:2: warning: voice = \"bob\"") && out.contains("1 warning"), "{out}");
+    let (code, out, _) = run(tipring(folder.path(), "flow check --engines voice.toml"));
+    assert!(code == Some(0) && out.contains("all is well"), "hummed lines have every voice: {out}");
+}
+
+#[test]
+fn labelled_sets_that_say_nothing_or_what_is_not_there_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("facts")).unwrap();
+    put("facts/a.md", "# Fee\n\nThe fee is ten euros.\n");
+    put("intents.csv", "text,label\n");
+    put("vad.csv", "file,segments\n");
+    put("none.csv", "question,heading,language\n");
+    put("heading.csv", "question,heading,language\nwhat is the fee,Fee,en\nwhat is the fee,Fees,en\n");
+    put("language.csv", "question,heading,language\nwhat is the fee,Fee,fr\n");
+    put("good.csv", "question,heading,language\nwhat is the fee,Fee,en\n");
+    for (command, says) in [
+        ("eval intent --data intents.csv", "intents.csv: has nothing below its first line"),
+        ("eval vad --data vad.csv", "vad.csv: has nothing below its first line"),
+        ("eval knowledge --facts facts --data none.csv", "none.csv: has nothing below its first line"),
+        (
+            "eval knowledge --facts facts --data heading.csv",
+            "heading.csv:3: no fact in en below facts has the heading 'Fees'",
+        ),
+        ("eval knowledge --facts facts --data language.csv", "language.csv:2: 'fr' is no language"),
+        ("chat --replay 01KNOPE", "26 letters and digits"),
+    ] {
+        let (code, out, error) = run(tipring(folder.path(), command));
+        assert!(code.is_some_and(|code| code > 0) && error.contains(says), "{command}: {out}{error}");
+    }
+    assert_eq!(run(tipring(folder.path(), "eval knowledge --facts facts --data good.csv")).0, Some(0));
+}
+
+#[test]
 fn a_slip_in_the_settings_is_told_by_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("my.toml"), "[sip]\nlistn = \"127.0.0.1:5070\"\n").unwrap();

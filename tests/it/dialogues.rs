@@ -1,4 +1,5 @@
-//! The evaluation set of dialogues gates changes: fewer calls that come out as expected than before are a fault.
+//! The evaluation set of dialogues gates changes: fewer calls that come out as expected than before are a fault. Each floor lies half a
+//! percent at most under what was reached when it was written; raise it with the flows.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +23,7 @@ const ANSWERS: &str = "tests/corpus/dialogues/answers.jsonl";
 
 #[test]
 fn dialogues_take_their_way_with_the_flows_own_words() {
-    for (language, least) in [("en", "92"), ("zh", "95")] {
+    for (language, least) in [("en", "97.1"), ("zh", "97.0")] {
         let figures = evaluate(language, &["--no-intents", "--llm", "template", "--min-percent", least]);
         assert!(figures["dialogues"]["all"].as_u64().unwrap() >= 300, "{figures}");
     }
@@ -30,7 +31,7 @@ fn dialogues_take_their_way_with_the_flows_own_words() {
 
 #[test]
 fn dialogues_take_their_way_with_a_model_that_is_wrong_at_times() {
-    for (language, least) in [("en", "92"), ("zh", "95")] {
+    for (language, least) in [("en", "97.1"), ("zh", "97.0")] {
         let figures = evaluate(language, &["--no-intents", "--recordings", ANSWERS, "--min-percent", least]);
         let answered = figures["answered_by_model"].as_u64().unwrap();
         assert!(answered >= 20, "{figures}");
@@ -39,7 +40,7 @@ fn dialogues_take_their_way_with_a_model_that_is_wrong_at_times() {
 
 #[test]
 fn dialogues_take_their_way_as_calls_do_with_the_classifier() {
-    for (language, least) in [("en", "96"), ("zh", "95")] {
+    for (language, least) in [("en", "96.9"), ("zh", "96.3")] {
         let figures = evaluate(language, &["--recordings", ANSWERS, "--min-percent", least]);
         assert!(figures["dialogues"]["all"].as_u64().unwrap() >= 300, "{figures}");
     }

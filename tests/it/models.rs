@@ -220,6 +220,15 @@ fn a_server_that_cannot_continue_is_asked_from_the_beginning() {
         assert_eq!(code, Some(0), "{error}");
         assert_eq!(std::fs::read(place.at("little.bin")).unwrap(), body());
     }
+    // To a first request it is the server's fault: once it is borne, for ever it is told.
+    let wrong = Fault::Status("416 Range Not Satisfiable");
+    for (faults, good) in [(1, true), (9, false)] {
+        let server = Server::start(body(), &vec![wrong; faults]);
+        let place = Place::new(&server, None, Some(&hex(&body())));
+        let (code, _, error) = place.run("models fetch little");
+        assert_eq!(code == Some(0), good, "{error}");
+        assert!(good || error.contains("answers 416") && !error.contains("cannot remove"), "{error}");
+    }
     // Longer than it can be: nothing of it is of use.
     let server = Server::start(body(), &[]);
     let place = Place::new(&server, Some(200_000), Some(&hex(&body())));
@@ -303,6 +312,12 @@ fn errors_name_the_address_or_the_file_and_what_to_do() {
         assert_eq!(code, Some(1));
         assert!(error.contains(what.trim()) && !format!("{out}{error}").contains("hush123"), "{error}");
         assert!(!place.at("hub4wsj-8k").exists());
+    }
+    for password in ["hush123/x", "hush123?x", "hush123#x"] {
+        let mirror = format!("http://me:{password}@127.0.0.1:{port}/here");
+        let (code, out, error) = run(place.folder.path(), &mirror, "models fetch hub4wsj-8k --log tipring=debug");
+        assert_eq!(code, Some(1));
+        assert!(error.contains("http://127.0.0.1:") && !format!("{out}{error}").contains("hush123"), "{error}");
     }
     let (code, _, error) = place.run("models fetch nothing");
     assert!(code == Some(1) && error.contains("whisper-tiny-q5_1"), "{error}");

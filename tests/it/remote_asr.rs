@@ -28,7 +28,7 @@ fn sent_ms(body: &[u8]) -> usize {
 
 #[test]
 fn an_utterance_is_sent_at_each_flush_with_what_the_flow_expects() {
-    let (peer, runtime) = (Peer::start(" Yes, please."), runtime());
+    let (peer, runtime) = (Peer::start(" Yes, please.").unwrap(), runtime());
     let mut stream = open(&OpenAiConfig { temperature: Some(0.0), ..config(&peer.base_url()) }, &runtime);
     let phrases = vec!["yes please".to_owned(), "no".to_owned()];
     stream.expect(&Arc::new(Expectation { language: Language::default(), kind: AnswerKind::YesNo, phrases }));
@@ -66,7 +66,7 @@ fn an_utterance_is_sent_at_each_flush_with_what_the_flow_expects() {
 
 #[test]
 fn silence_is_answered_without_the_server_and_a_long_utterance_loses_its_beginning() {
-    let (peer, runtime) = (Peer::start("a story"), runtime());
+    let (peer, runtime) = (Peer::start("a story").unwrap(), runtime());
     let mut stream = open(&OpenAiConfig { max_utterance_ms: 2_000, ..config(&peer.base_url()) }, &runtime);
     stream.flush();
     assert_eq!(answer(&mut *stream).unwrap().text, "");
@@ -83,7 +83,7 @@ fn silence_is_answered_without_the_server_and_a_long_utterance_loses_its_beginni
 
 #[test]
 fn partial_results_come_while_the_caller_speaks_one_request_at_a_time() {
-    let (peer, runtime) = (Peer::start("I would like"), runtime());
+    let (peer, runtime) = (Peer::start("I would like").unwrap(), runtime());
     let mut stream = open(&OpenAiConfig { partial_ms: 200, ..config(&peer.base_url()) }, &runtime);
     peer.set(Fault::Slow(Duration::from_millis(150)));
     speak(&mut *stream, 0, 60);
@@ -99,7 +99,7 @@ fn partial_results_come_while_the_caller_speaks_one_request_at_a_time() {
 
 #[test]
 fn every_fault_is_told_in_time_even_when_nobody_waits_any_more() {
-    let (peer, runtime) = (Peer::start("yes"), runtime());
+    let (peer, runtime) = (Peer::start("yes").unwrap(), runtime());
     for (fault, expected) in [
         (Fault::Slow(Duration::from_secs(3)), "no answer within 1200 ms"),
         (Fault::Silent, "no answer within 1200 ms"),
@@ -125,7 +125,8 @@ fn every_fault_is_told_in_time_even_when_nobody_waits_any_more() {
         stream.flush();
         assert!(stream.poll().is_none(), "a dead stream is silent");
     }
-    let mut stream = open(&config(&format!("http://{}/v1", nobody())), &runtime);
+    let nobody = nobody().unwrap();
+    let mut stream = open(&config(&format!("http://{}/v1", nobody.address)), &runtime);
     speak(&mut *stream, 0, 5);
     stream.flush();
     assert!(answer(&mut *stream).unwrap_err().to_string().contains("cannot connect"));
@@ -133,7 +134,7 @@ fn every_fault_is_told_in_time_even_when_nobody_waits_any_more() {
 
 #[test]
 fn a_newer_flush_replaces_the_one_under_way() {
-    let (peer, runtime) = (Peer::start("all of it"), runtime());
+    let (peer, runtime) = (Peer::start("all of it").unwrap(), runtime());
     peer.set(Fault::Slow(Duration::from_millis(300)));
     let mut stream = open(&config(&peer.base_url()), &runtime);
     speak(&mut *stream, 0, 20);

@@ -54,9 +54,9 @@ struct Servers {
 impl Servers {
     fn start() -> Self {
         Self {
-            asr: Peer::start("what does it cost"),
-            tts: Peer::start(""),
-            llm: Peer::start("It is free for all. Just come and see."),
+            asr: Peer::start("what does it cost").unwrap(),
+            tts: Peer::start("").unwrap(),
+            llm: Peer::start("It is free for all. Just come and see.").unwrap(),
         }
     }
 
@@ -86,13 +86,19 @@ impl Servers {
 
 /// One call in which the caller asks once, and its record.
 async fn call(server: Tipring) -> (HeldCall, CallRecord) {
+    call_asking(server, 1).await
+}
+
+/// One call in which the caller asks so often, and its record.
+async fn call_asking(server: Tipring, times: usize) -> (HeldCall, CallRecord) {
     let config =
         Config { listen: "127.0.0.1:0".parse().expect("an address"), extension: None, codecs: CodecKind::ALL.to_vec() };
     let phone = Handset::start(config).await.expect("a telephone");
     let samples = (0..1000 * 16).map(|i| if i % 40 < 20 { 5000i16 } else { -5000 }).collect();
     let question = Utterance::annotate(samples, "question", Some("what does it cost".into())).expect("sound");
     let step = Step { trigger: Trigger::AgentSilent(Duration::from_millis(500)), act: Act::Say(Arc::new(question)) };
-    let script = Script::new(vec![step]).with_patience(Duration::from_secs(8)).with_linger(Duration::from_millis(1500));
+    let script =
+        Script::new(vec![step; times]).with_patience(Duration::from_secs(8)).with_linger(Duration::from_millis(1500));
     let plan = Plan { longest: Duration::from_secs(25), ..Plan::new(script) };
     let held = phone.call(&format!("sip:desk@{}", server.sip_addr()), plan, &mut |_| {}).await.expect("a call");
     phone.shutdown().await;
@@ -227,9 +233,16 @@ async fn when_all_of_a_kind_are_down_the_caller_is_told() {
             _ => &servers.llm,
         };
         broken.set(Fault::Silent);
-        let (held, record) = call(server).await;
+        // One answer of a recogniser that does not come is asked for again; then there is none.
+        let (held, record) = call_asking(server, if kind == "asr" { 2 } else { 1 }).await;
         assert!(says(&record, Speaker::Agent, words), "{kind}: {:?}", record.turns);
-        let gap = gap(&held);
+        let gaps = held
+            .turns()
+            .iter()
+            .filter_map(|turn| turn.gap_ms)
+            .map(|ms| Duration::from_secs_f64(ms / 1000.0))
+            .collect::<Vec<_>>();
+        let gap = *gaps.iter().max().unwrap_or_else(|| panic!("{kind}: no answer"));
         // The wait for the end of the turn, a second until the only engine is given up, and the line that is ready.
         assert!(gap < Duration::from_millis(2300), "{kind}: silent for {gap:?}");
         println!("{kind} down: {} ms of silence", gap.as_millis());

@@ -25,7 +25,7 @@ fn open(config: &DeepgramConfig, runtime: &tokio::runtime::Runtime) -> Box<dyn R
 
 #[test]
 fn words_come_while_the_caller_speaks_and_settle_in_the_pause() {
-    let (peer, runtime) = (Peer::start("I would like a table for two"), runtime());
+    let (peer, runtime) = (Peer::start("I would like a table for two").unwrap(), runtime());
     let mut stream = open(&config(&peer.ws_url()), &runtime);
     speak(&mut *stream, 100, 30);
     let first = heard(&mut *stream).unwrap();
@@ -64,7 +64,7 @@ fn words_come_while_the_caller_speaks_and_settle_in_the_pause() {
 
 #[test]
 fn a_broken_connection_is_made_again_within_the_utterance_and_nothing_is_lost() {
-    let (peer, runtime) = (Peer::start("yes please"), runtime());
+    let (peer, runtime) = (Peer::start("yes please").unwrap(), runtime());
     *lock(&peer.state.heals) = true;
     peer.set(Fault::Cut);
     let mut stream = open(&config(&peer.ws_url()), &runtime);
@@ -81,7 +81,7 @@ fn a_broken_connection_is_made_again_within_the_utterance_and_nothing_is_lost() 
 
 #[test]
 fn an_idle_connection_is_kept_alive() {
-    let (peer, runtime) = (Peer::start("yes"), runtime());
+    let (peer, runtime) = (Peer::start("yes").unwrap(), runtime());
     let stream = open(&config(&peer.ws_url()), &runtime);
     until("a sign of life", || (peer.messages("KeepAlive") > 0).then_some(()));
     drop(stream);
@@ -100,7 +100,7 @@ fn every_fault_is_told_in_time() {
         (Fault::Status(401, None), "engine.deepgram.api_key_env"),
         (Fault::Status(429, Some(3)), "limit of requests"),
     ] {
-        let peer = Peer::start("yes please");
+        let peer = Peer::start("yes please").unwrap();
         peer.set(fault);
         let mut stream = open(&config(&peer.ws_url()), &runtime);
         speak(&mut *stream, 0, 20);
@@ -113,6 +113,7 @@ fn every_fault_is_told_in_time() {
         assert!(broke < Duration::from_millis(1450), "{fault:?}: told after {broke:?}");
         assert!(stream.poll().is_none(), "a dead stream is silent");
     }
-    let mut stream = open(&config(&format!("ws://{}/v1", nobody())), &runtime);
+    let nobody = nobody().unwrap();
+    let mut stream = open(&config(&format!("ws://{}/v1", nobody.address)), &runtime);
     assert!(answer(&mut *stream).unwrap_err().to_string().contains("cannot connect"));
 }

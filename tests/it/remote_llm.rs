@@ -30,7 +30,7 @@ fn ask(config: &OpenAiConfig, what: &ChatRequest) -> Vec<Reply> {
 
 #[test]
 fn tools_are_offered_and_their_calls_come_whole_before_the_end() {
-    let peer = Peer::start("One moment, please.");
+    let peer = Peer::start("One moment, please.").unwrap();
     let call = |delta: Value| json!({"tool_calls": [delta]});
     *lock(&peer.state.deltas) = vec![
         call(json!({"index": 0, "id": "c1", "type": "function", "function": {"name": "book", "arguments": ""}})),
@@ -60,7 +60,7 @@ fn tools_are_offered_and_their_calls_come_whole_before_the_end() {
 
 #[test]
 fn every_fault_is_told_in_time() {
-    let peer = Peer::start("We are open from nine to five today.");
+    let peer = Peer::start("We are open from nine to five today.").unwrap();
     for (fault, expected) in [
         (Fault::Slow(Duration::from_secs(3)), "no answer within 1000 ms"),
         (Fault::Silent, "no answer within 1000 ms"),
@@ -77,13 +77,14 @@ fn every_fault_is_told_in_time() {
         assert!(what.contains(expected) && what.contains("http://127.0.0.1"), "{fault:?}: {what}");
         assert!(broke < Duration::from_millis(1450), "{fault:?}: told after {broke:?}");
     }
-    let replies = ask(&config(&format!("http://{}/v1", nobody())), &question());
+    let nobody = nobody().unwrap();
+    let replies = ask(&config(&format!("http://{}/v1", nobody.address)), &question());
     assert!(matches!(&replies[..], [Reply::Failed(what)] if what.contains("cannot connect")), "{replies:?}");
 }
 
 #[test]
 fn a_server_that_says_when_is_not_asked_before() {
-    let peer = Peer::start("Yes.");
+    let peer = Peer::start("Yes.").unwrap();
     let runtime = runtime();
     let engine = OpenAi::open(&config(&peer.base_url()), runtime.handle()).unwrap();
     peer.set(Fault::Status(429, Some(1)));

@@ -54,7 +54,7 @@ fn orders(peer: &Peer, kind: &str) -> Vec<Value> {
 
 #[test]
 fn one_connection_hears_answers_and_speaks_its_answer() {
-    let peer = Peer::start("When do you open?");
+    let peer = Peer::start("When do you open?").unwrap();
     *lock(&peer.state.answer) = "We open at nine. Come in by the door.".into();
     let call = Call::to(&peer.ws_url());
     let mut ears = call.asr.open(&Language("en-gb".into()), waker()).unwrap();
@@ -108,7 +108,7 @@ fn one_connection_hears_answers_and_speaks_its_answer() {
 
 #[test]
 fn an_interruption_ends_the_answer_and_cuts_it_to_what_was_heard() {
-    let peer = Peer::start("Tell me everything.");
+    let peer = Peer::start("Tell me everything.").unwrap();
     *lock(&peer.state.answer) =
         "We open at nine. Then there is music and soup for all who come. At noon the choir sings in the yard.".into();
     *lock(&peer.state.pace) = Duration::from_millis(60);
@@ -157,7 +157,7 @@ fn when_it_breaks_each_side_goes_to_the_next_of_its_chain() {
         (Fault::Status(429, None), "busy"),
         (Fault::Slow(Duration::from_secs(3)), "slow"),
     ] {
-        let peer = Peer::start("yes");
+        let peer = Peer::start("yes").unwrap();
         *lock(&peer.state.answer) = "One. Two. Three. Four. Five. Six.".into();
         peer.set(fault);
         let call = Call::to(&peer.ws_url());
@@ -183,7 +183,8 @@ fn when_it_breaks_each_side_goes_to_the_next_of_its_chain() {
         assert_eq!(ears.engine(), Some("scripted"), "{shown}");
         assert!(began.elapsed() < Duration::from_millis(3200), "{shown}");
     }
-    let call = Call::to(&format!("ws://{}/v1", nobody()));
+    let nobody = nobody().unwrap();
+    let call = Call::to(&format!("ws://{}/v1", nobody.address));
     let told = replies(&mut *call.llm.ask(&messages(&[(Role::User, "hello")]), waker()).unwrap());
     assert_eq!(told.last(), Some(&Reply::Done));
 }

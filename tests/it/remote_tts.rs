@@ -20,7 +20,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn a_line_comes_sentence_by_sentence_at_16_khz() {
-    let (peer, runtime) = (Peer::start(""), runtime());
+    let (peer, runtime) = (Peer::start("").unwrap(), runtime());
     let config = OpenAiConfig { speed: Some(1.25), api_key: Some("sk-voice".into()), ..config(&peer.base_url()) };
     let engine = OpenAi::open(&config, runtime.handle()).unwrap();
     let mut stream = engine.speak(&line("Good morning. How are you?"), waker()).unwrap();
@@ -61,7 +61,7 @@ fn a_line_comes_sentence_by_sentence_at_16_khz() {
 
 #[test]
 fn dropping_the_line_ends_the_request() {
-    let (peer, runtime) = (Peer::start(""), runtime());
+    let (peer, runtime) = (Peer::start("").unwrap(), runtime());
     let engine = OpenAi::open(&config(&peer.base_url()), runtime.handle()).unwrap();
     let long = "A sentence of some length that takes its time to be spoken to the very end of it";
     let mut stream = engine.speak(&line(&long.repeat(3)), waker()).unwrap();
@@ -75,7 +75,7 @@ fn dropping_the_line_ends_the_request() {
 
 #[test]
 fn every_fault_is_told_in_time_and_where() {
-    let (peer, runtime) = (Peer::start(""), runtime());
+    let (peer, runtime) = (Peer::start("").unwrap(), runtime());
     let engine = OpenAi::open(&config(&peer.base_url()), runtime.handle()).unwrap();
     for (fault, expected) in [
         (Fault::Slow(Duration::from_secs(3)), "no answer within 900 ms"),
@@ -97,7 +97,8 @@ fn every_fault_is_told_in_time_and_where() {
         let begun = matches!(fault, Fault::Cut | Fault::Stall);
         assert_eq!((samples.is_empty(), stream.spoken()), (!begun, 0), "{fault:?}");
     }
-    let engine = OpenAi::open(&config(&format!("http://{}/v1", nobody())), runtime.handle()).unwrap();
+    let nobody = nobody().unwrap();
+    let engine = OpenAi::open(&config(&format!("http://{}/v1", nobody.address)), runtime.handle()).unwrap();
     let (_, end) = said(&mut *engine.speak(&line("Hello."), waker()).unwrap());
     assert!(end.unwrap_err().to_string().contains("cannot connect"));
 }

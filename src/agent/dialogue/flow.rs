@@ -199,7 +199,8 @@ pub struct Flow {
     pub(crate) file: String,
     pub(crate) name: String,
     pub(crate) language: Language,
-    pub(crate) voice: Option<String>,
+    /// With its line.
+    pub(crate) voice: Option<(String, usize)>,
     pub(crate) start: usize,
     pub(crate) max_turns: u32,
     pub(crate) min_confidence: Option<f32>,
@@ -288,7 +289,12 @@ impl Flow {
 
     /// The synthesiser's name of the voice; none is the configuration's.
     pub fn voice(&self) -> Option<&str> {
-        self.voice.as_deref()
+        self.voice.as_ref().map(|(voice, _)| voice.as_str())
+    }
+
+    /// The line of the file that names the voice, from 1.
+    pub fn voice_line(&self) -> Option<usize> {
+        self.voice.as_ref().map(|(_, line)| *line)
     }
 
     /// The folder with its facts, as it stands in the file, and its line.
@@ -402,7 +408,7 @@ impl Flow {
         Tongue::of(&self.language)
     }
 
-    /// Every prompt, the fallback's first.
+    /// Every prompt, first those that are needed when something else fails.
     pub(crate) fn prompts(&self) -> impl Iterator<Item = &Prompt> {
         let states = self.states.iter().flat_map(|state| {
             let own = [state.say.as_ref(), state.again.as_ref(), state.ask.as_ref().map(|ask| &ask.template)];
@@ -420,20 +426,23 @@ impl Flow {
         let doubts = self.globals.iter().filter_map(|rule| Some(&rule.doubt.as_ref()?.ask)).map(Some);
         let objections = self.selling.objections.all.iter().flat_map(|objection| {
             let steps = [Some(&objection.resolved), objection.exhausted.as_ref()];
-            let said = steps.into_iter().map(|step| step.and_then(|step| step.say.as_ref()));
+            let steps = steps.into_iter().chain(objection.agreed.values().map(Some));
+            let said = steps.map(|step| step.and_then(|step| step.say.as_ref()));
             [Some(&objection.rebuttals), objection.follow_up.as_ref()].into_iter().chain(said)
         });
         let offers = self.selling.offers.iter().map(|offer| Some(&offer.say));
         endings
             .into_iter()
             .map(|step| step.say.as_ref())
+            .chain([Some(&self.fillers)])
             .chain(states)
             .chain(globals.chain(emotion).map(|step| step.say.as_ref()))
             .chain(needs)
             .chain(doubts)
             .chain(objections)
+            .chain([self.selling.objections.heard.as_ref()])
             .chain(offers)
-            .chain([Some(&self.fillers), self.facts.folder.as_ref().map(|_| &self.facts.unknown)])
+            .chain([self.facts.folder.as_ref().map(|_| &self.facts.unknown)])
             .flatten()
     }
 }

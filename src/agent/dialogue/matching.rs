@@ -125,7 +125,16 @@ fn find(pattern: &Pattern, words: &[String]) -> Option<Found> {
         .and_then(|before| words.get(before))
         .is_some_and(|before| NEGATIONS.contains(&before.as_str()));
     let stray = pattern.plain().is_some_and(|plain| is_stray(&plain, &found, words));
-    (!negated && !stray && !splits(words, found.start)).then_some(found)
+    let beside = pattern.stands_alone() && !is_all_said(&found, words);
+    (!negated && !stray && !beside && !splits(words, found.start)).then_some(found)
+}
+
+/// Nothing is said beside it but an opening, and particles at its edges.
+fn is_all_said(found: &Found, words: &[String]) -> bool {
+    let before = words.get(..found.start).unwrap_or_default();
+    let after = words.get(found.end..).unwrap_or_default();
+    let opens = |word: &String| OPENINGS.contains(&word.as_str()) || BEFORE.contains(&word.as_str());
+    before.iter().all(opens) && after.iter().all(|word| AFTER.contains(&word.as_str()))
 }
 
 /// Whether the words of a phrase stand there by coincidence. One word in the middle of a long sentence does: "is there *no*
@@ -148,7 +157,7 @@ fn is_stray(plain: &[&str], found: &Found, words: &[String]) -> bool {
 
 /// The pattern with one light word missing, extra or misheard.
 fn nearly(pattern: &Pattern, words: &[String]) -> Option<Found> {
-    let plain = pattern.plain().filter(|plain| plain.len() >= 4)?;
+    let plain = pattern.plain().filter(|plain| plain.len() >= 4 && !pattern.stands_alone())?;
     let light = |word: &str| LIGHT.contains(&word);
     let mut found = None;
     for start in 0..words.len() {
@@ -210,6 +219,19 @@ mod tests {
         assert_eq!(choose(&phrases, "well i cannot come"), Some(0));
         assert_eq!(choose(&phrases, "call me back"), Some(2));
         assert_eq!((choose(&phrases, "call"), choose(&phrases, "")), (None, None));
+    }
+
+    #[test]
+    fn a_phrase_that_stands_alone_is_no_part_of_a_sentence() {
+        let all = patterns(&["= i am in", "= 嗯"]);
+        let heard = |text: &str| locate(&all, &words(text)).is_some();
+        for text in ["i am in", "well i'm in", "okay I am in!", "嗯", "嗯啊"] {
+            assert!(heard(text), "{text}");
+        }
+        for text in ["i am in the shower", "i am in bed", "what i am in", "嗯不太行", "嗯多少钱", "嗯我想想"]
+        {
+            assert!(!heard(text), "{text}");
+        }
     }
 
     #[test]

@@ -14,13 +14,16 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Keeps what somebody said; successive turns of one speaker become one.
+    /// Keeps what somebody said; successive turns of one speaker become one, of which the end is kept: a question stands last.
     pub fn keep(&mut self, role: Role, text: &str) {
         let text = text.trim();
         if text.is_empty() {
             return;
         }
-        let bounded = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_CHARS).collect::<String>();
+        let bounded = |text: &str| {
+            let chars: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
+            chars.iter().skip(chars.len().saturating_sub(MAX_CHARS)).collect::<String>()
+        };
         match self.turns.back_mut() {
             Some(last) if last.role == role => last.content = bounded(&format!("{} {text}", last.content)),
             _ => self.turns.push_back(ChatMessage { role, content: bounded(text) }),
@@ -49,6 +52,15 @@ mod tests {
         }
         assert_eq!(memory.turns().count(), 30);
         assert_eq!(memory.turns().next().unwrap().content, "question 0");
+    }
+
+    #[test]
+    fn of_long_turns_the_end_is_remembered() {
+        let mut memory = Memory::default();
+        memory.keep(Role::Assistant, &"a fact ".repeat(70));
+        memory.keep(Role::Assistant, "So, may I send you the link?");
+        let kept = &memory.turns().next().unwrap().content;
+        assert!(kept.ends_with("may I send you the link?") && kept.chars().count() == MAX_CHARS, "{kept}");
     }
 
     #[test]

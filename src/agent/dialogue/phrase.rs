@@ -8,6 +8,7 @@
 //! | `* parking *` | any words, or none, for the star |
 //! | `[on] <day>` | one of the values of slot `day`, kept there; any one to eight words where the slot has no list |
 //! | `<visit:day>` | the same, kept in slot `visit` |
+//! | `= i am in` | only where it is all that is said, but for an opening such as "well" or "yes" and a Mandarin particle |
 
 use super::words::{expand, spoken_forms, tokens};
 use std::collections::BTreeMap;
@@ -36,12 +37,14 @@ pub(crate) struct Pattern {
     /// Which words it cannot do without, see [`marks`].
     marks: u64,
     tokens: Vec<Token>,
+    /// Nothing else may be said beside it.
+    alone: bool,
 }
 
 /// As a phrase would be written.
 impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut joined = String::new();
+        let mut joined = if self.alone { "=".to_owned() } else { String::new() };
         for token in &self.tokens {
             let text = match token {
                 Token::Word(word) => word.clone(),
@@ -92,6 +95,10 @@ pub(crate) struct Phrase {
 impl Phrase {
     /// Takes a phrase apart. The error says what is wrong with it, and the fix.
     pub fn parse(text: &str, lists: &SlotLists) -> Result<Self, String> {
+        let (alone, text) = match text.trim_start().strip_prefix('=') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
         let mut chars = text.chars().peekable();
         let items = parse_alternatives(&mut chars, None, 0)?;
         let [items] = <[Vec<Item>; 1]>::try_from(items)
@@ -107,7 +114,7 @@ impl Phrase {
                 return Err(format!("more than {MAX_OPEN} stars and free slots: split the phrase"));
             }
             let own = tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(word) } else { None });
-            let pattern = Pattern { marks: marks(own), tokens };
+            let pattern = Pattern { marks: marks(own), tokens, alone };
             if !phrase.patterns.contains(&pattern) {
                 phrase.patterns.push(pattern);
             }
@@ -282,6 +289,11 @@ impl Pattern {
     /// It is a star and nothing else.
     pub fn is_anything(&self) -> bool {
         matches!(self.tokens.as_slice(), [Token::Any])
+    }
+
+    /// It counts only where it is all that is said.
+    pub fn stands_alone(&self) -> bool {
+        self.alone
     }
 
     /// More words may belong to it: its end is a star or a free slot.

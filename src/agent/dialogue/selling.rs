@@ -9,8 +9,8 @@ use crate::speech::AnswerKind;
 use std::collections::BTreeMap;
 
 /// What may be said at any time and goes before everything else.
-pub(crate) const INTERRUPTS: [&str; 8] =
-    ["do_not_call", "human", "abuse", "complaint", "wrong_person", "minor", "distress", "robot"];
+pub(crate) const INTERRUPTS: [&str; 9] =
+    ["do_not_call", "human", "abuse", "complaint", "wrong_person", "minor", "distress", "robot", "recording"];
 
 /// What must be disclosed before anything is sold.
 pub(crate) const DISCLOSURES: [&str; 5] = ["who", "company", "purpose", "ai", "recording"];
@@ -87,6 +87,8 @@ pub(crate) struct Need {
     pub heard: Vec<(Pattern, Option<String>)>,
     /// The same, but only as the answer to its own question.
     pub answers: Vec<(Pattern, Option<String>)>,
+    /// Numbers that stand for a value, as the answer to its own question: the least, the greatest, the value.
+    pub amounts: Vec<(f64, f64, String)>,
     pub keep: bool,
     pub kind: AnswerKind,
     pub when: Option<Guard>,
@@ -126,6 +128,8 @@ pub(crate) struct Objection {
     pub follow_up: Option<Prompt>,
     pub max: u32,
     pub resolved: Step,
+    /// The step after agreement to the rebuttal of this id, where it asked something else.
+    pub agreed: BTreeMap<String, Step>,
     /// None where neither it nor the table has one.
     pub exhausted: Option<Step>,
     pub when: Option<Guard>,
@@ -137,6 +141,8 @@ pub(crate) struct Objecting {
     pub max_total: u32,
     pub yes: Vec<Pattern>,
     pub no: Vec<Pattern>,
+    /// Said to an answer to a rebuttal's question that is neither.
+    pub heard: Option<Prompt>,
     pub all: Vec<Objection>,
 }
 

@@ -164,6 +164,12 @@ pub(crate) fn is_short(text: &str) -> bool {
     text.chars().count() <= if text.is_ascii() { 6 } else { 2 }
 }
 
+/// Three words at most, of which half or more are such as a listener hums: the others may be misheard.
+pub(crate) fn is_mostly_backchannel(text: &str) -> bool {
+    let (all, others) = (tokens(text).len(), without(&without(text, &ASSENTS).join(" "), &HUMS).len());
+    all <= 3 && others < all && others * 2 <= all
+}
+
 /// The bare tokens: lower case, split at everything that is neither a letter, a digit nor an apostrophe within a word.
 /// A Chinese, Japanese or Korean character is a token of its own.
 pub(crate) fn tokens(text: &str) -> Vec<String> {

@@ -18,16 +18,18 @@ pub(super) struct Figure {
     pub unit: Unit,
     /// In words, not in digits.
     pub spelled: bool,
+    /// It counts time, or what is free: "three years", 三年.
+    pub counts: bool,
 }
 
 impl Figure {
-    fn new(value: f64, unit: Unit, spelled: bool) -> Self {
-        Self { value: (value * 10_000.0).round().clamp(-9e18, 9e18) as i64, unit, spelled }
+    fn new(value: f64, unit: Unit, spelled: bool, counts: bool) -> Self {
+        Self { value: (value * 10_000.0).round().clamp(-9e18, 9e18) as i64, unit, spelled, counts }
     }
 
     /// So small and so plain that it counts nothing: "one moment", 两位.
     pub fn says_nothing(self) -> bool {
-        self.spelled && self.unit == Unit::Plain && self.value <= 30_000
+        self.spelled && self.unit == Unit::Plain && self.value <= 30_000 && !self.counts
     }
 
     /// Saying this where `known` is known says nothing new. Money is covered by money alone: ten minutes are no ten pounds.
@@ -69,10 +71,45 @@ pub(super) fn figures(text: &str) -> Vec<Figure> {
         } else if matches!(before, Some(Piece::Mark('$' | '£' | '€' | '¥' | '￥'))) || is_money(after) {
             unit = Unit::Money;
         }
-        out.push(Figure::new(value.0, unit, spelled));
+        // 头一年, 第一年, 每一天: an ordinal, or "every".
+        let first = value.0 == 1.0 && matches!(before, Some(Piece::Mark('头' | '第' | '首' | '前' | '每')));
+        out.push(Figure::new(value.0, unit, spelled, counts(after) && !first));
         at += taken.max(1);
     }
     out
+}
+
+/// The greatest number in words as they were heard: its first word, the one behind its last, and what it says. "Seven fifty" is seven
+/// hundred and fifty, a share or a percentage is no amount.
+pub(crate) fn amount(heard: &[String]) -> Option<(usize, usize, f64)> {
+    let mut best: Option<(usize, usize, f64)> = None;
+    let mut start = 0;
+    while start < heard.len() {
+        let rest = pieces(&heard.get(start..).unwrap_or_default().join(" "));
+        let read = written(&rest).or_else(|| chinese(&rest)).or_else(|| english(&rest));
+        // A word of the caller's is a piece, as long as it is a word, a number or one character.
+        let Some(((mut value, false), spelled, mut taken)) = read else {
+            start += 1;
+            continue;
+        };
+        if is_percent(rest.get(taken..).unwrap_or_default()) {
+            start += taken.max(1);
+            continue;
+        }
+        if spelled
+            && (1.0..10.0).contains(&value)
+            && let Some(((tens, false), true, more)) = english(rest.get(taken..).unwrap_or_default())
+            && (10.0..100.0).contains(&tens)
+        {
+            value = value * 100.0 + tens;
+            taken += more;
+        }
+        if best.is_none_or(|(_, _, known)| value > known) {
+            best = Some((start, (start + taken).min(heard.len()), value));
+        }
+        start += taken.max(1);
+    }
+    best
 }
 
 /// Value and whether it is a share already, whether it was spelled, and how many pieces it took.
@@ -298,6 +335,18 @@ fn is_percent(after: &[Piece]) -> bool {
     }
 }
 
+/// What follows says how long something holds, or how much of it is free.
+fn counts(after: &[Piece]) -> bool {
+    match after {
+        [Piece::Mark('年' | '月' | '天' | '周' | '倍'), ..] => true,
+        [Piece::Mark('个'), Piece::Mark('月' | '星'), ..] => true,
+        [Piece::Word(word), ..] => {
+            matches!(word.as_str(), "year" | "years" | "month" | "months" | "week" | "weeks" | "day" | "days" | "free")
+        }
+        _ => false,
+    }
+}
+
 fn is_money(after: &[Piece]) -> bool {
     match after {
         [Piece::Mark('元' | '块' | '£' | '$' | '€'), ..] => true,
@@ -344,6 +393,24 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_read_from_what_was_heard() {
+        let read = |text: &str| amount(&crate::agent::dialogue::words(text)).map(|(_, _, value)| value);
+        for (text, value) in [
+            ("one thousand two hundred a month", 1200.0),
+            ("seven fifty", 750.0),
+            ("about twelve hundred", 1200.0),
+            ("两万", 20_000.0),
+            ("七千", 7_000.0),
+            ("四千五左右", 4_500.0),
+            ("一千二", 1_200.0),
+            ("二十单", 20.0),
+        ] {
+            assert_eq!(read(text), Some(value), "{text}");
+        }
+        assert_eq!((read("not much"), read("five per cent")), (None, None));
+    }
+
+    #[test]
     fn english_words() {
         assert_eq!(all("nineteen point nine per cent a year"), [(19.9, Unit::Percent)]);
         assert_eq!(all("twelve thousand three hundred and fifty pounds"), [(12_350.0, Unit::Money)]);
@@ -366,6 +433,7 @@ mod tests {
         assert_eq!(all("二〇二六年十二月"), [(2026.0, Unit::Plain), (12.0, Unit::Plain)]);
         assert_eq!(all("最长五十天"), [(50.0, Unit::Plain)]);
         assert_eq!(all("十万"), [(100_000.0, Unit::Plain)]);
+        assert!(figures("三年").iter().chain(&figures("two free months")).all(|figure| !figure.says_nothing()));
         assert!(figures("您稍等一下").iter().all(|figure| figure.says_nothing()));
     }
 

@@ -9,8 +9,9 @@ const MAX_CHARS: usize = 400;
 /// So many words, or twice as many characters, of its instructions in a row are a leak.
 const LEAK_WORDS: usize = 8;
 
-/// Claims that bind: each group may be said only where the sources say one of it too.
-const CLAIMS: [&[&str]; 6] = [
+/// Claims that bind: words that claim the same. Each may be said only where the sources say one of the same line too, so that a year
+/// without a fee is no card without interest.
+const CLAIMS: &[&[&str]] = &[
     &[
         "free",
         "no fee",
@@ -22,53 +23,39 @@ const CLAIMS: [&[&str]; 6] = [
         "costs nothing",
         "nothing to pay",
         "waive",
-        "complimentary",
-        "no interest",
         "免费",
         "免年费",
-        "免息",
         "不收费",
         "没有年费",
         "零年费",
         "不用年费",
+        "不收年费",
         "不收取",
         "不要钱",
         "不花钱",
         "免掉",
         "全免",
-        "赠送",
-        "送您",
-        "白送",
     ],
     &[
-        "discount",
-        "% off",
-        "percent off",
-        "per cent off",
-        "special price",
-        "half price",
-        "打折",
-        "折扣",
-        "优惠",
-        "特价",
-        "半价",
-        "减免",
-        "返现",
+        "no interest",
+        "without interest",
+        "interest free",
+        "zero interest",
+        "免息",
+        "没有利息",
+        "没利息",
+        "不收利息",
+        "零利息",
+        "不算利息",
     ],
-    &[
-        "only today",
-        "today only",
-        "last chance",
-        "expires tonight",
-        "ends today",
-        "仅限今天",
-        "只限今天",
-        "最后一天",
-        "最后的机会",
-        "最后一次机会",
-        "马上截止",
-        "今天截止",
-    ],
+    &["complimentary", "a gift", "赠送", "送您", "白送"],
+    &["discount", "% off", "percent off", "per cent off", "打折", "折扣", "减免"],
+    &["special price", "特价"],
+    &["half price", "半价"],
+    &["优惠"],
+    &["cash back", "cashback", "返现"],
+    &["only today", "today only", "仅限今天", "只限今天"],
+    &["last chance", "expires tonight", "ends today", "最后一天", "最后的机会", "最后一次机会", "马上截止", "今天截止"],
     &["refund", "money back", "退款", "全额退", "退钱", "退还"],
     &[
         "government approved",
@@ -81,41 +68,37 @@ const CLAIMS: [&[&str]; 6] = [
         "国家担保",
         "银行担保",
     ],
+    &["guarantee", "guaranteed", "i promise", "we promise", "保证", "承诺", "百分之百", "百分百"],
+    &["risk free", "riskfree", "no risk", "without risk", "零风险", "没有风险", "没风险", "无风险", "绝对安全"],
+    &["cannot lose", "can't lose", "保本", "稳赚", "只赚不赔"],
+    &["surely", "certain to", "is certain", "definitely be", "definitely get", "sure to get", "sure to be"],
     &[
-        "guarantee",
-        "guaranteed",
-        "i promise",
-        "we promise",
-        "risk free",
-        "riskfree",
-        "no risk",
-        "without risk",
-        "cannot lose",
-        "can't lose",
-        "certain to be approved",
-        "definitely be approved",
+        "be approved",
         "definitely approved",
-        "sure to be approved",
-        "will be approved",
-        "保证",
-        "承诺",
         "包过",
         "包批",
         "一定能批",
         "肯定能批",
         "一定会批",
-        "百分之百",
-        "百分百",
-        "保本",
-        "稳赚",
-        "只赚不赔",
-        "零风险",
-        "没有风险",
-        "没风险",
-        "无风险",
-        "绝对安全",
+        "肯定会批",
+        "一定通过",
+        "肯定通过",
+        "一定能通过",
+        "肯定能通过",
+        "一定会通过",
+        "肯定会通过",
     ],
 ];
+
+/// Of which something is given for nothing: what it is must be given for nothing in the sources, too.
+const GIVES: [&str; 5] = ["free", "complimentary", "免费", "赠送", "白送"];
+/// What may follow "free" without being what is given.
+const NO_GIFT: [&str; 30] = [
+    "of", "for", "in", "if", "to", "and", "or", "but", "the", "a", "as", "at", "on", "when", "with", "within", "until",
+    "from", "then", "after", "unless", "while", "again", "too", "because", "so", "that", "this", "now", "there",
+];
+/// Words that widen a claim to everything and for ever.
+const WIDENS: [&str; 8] = ["at all", "whatsoever", "forever", "for ever", "for life", "永久", "终身", "永远"];
 
 /// What turns a claim around when it stands right before it, with nothing but [`BETWEEN`] between them. Bare "not" and 不 deny only
 /// what follows at once: "do not worry, we …", 不用担心 deny no promise.
@@ -170,7 +153,15 @@ const DENIALS: [&str; 46] = [
 /// Denials that must touch the claim.
 const TOUCHING: [&str; 3] = ["not", "不", "没"];
 /// What may stand between a denial and what it denies: nothing that could begin another clause.
-const BETWEEN: [&str; 35] = [
+const BETWEEN: [&str; 43] = [
+    "guarantee",
+    "promise",
+    "that",
+    "you",
+    "it",
+    "will",
+    "保证",
+    "您",
     "a",
     "an",
     "any",
@@ -266,10 +257,48 @@ impl Filter {
             return Some("figure");
         }
         let claimed = |group: &&[&str]| {
-            group.iter().any(|claim| claims(&small, claim)) && !group.iter().any(|claim| claims(&self.known, claim))
+            let known = || group.iter().any(|claim| claims(&self.known, claim));
+            group.iter().any(|claim| claims(&small, claim)) && (!known() || self.widens(&small, group))
         };
-        CLAIMS.iter().any(claimed).then_some("claim")
+        let gift = || gifts(&small).any(|gift| !self.gives(&gift));
+        (CLAIMS.iter().any(claimed) || gift()).then_some("claim")
     }
+
+    /// The sentence claims for everything what no sentence of the sources claims so widely.
+    fn widens(&self, sentence: &str, group: &[&str]) -> bool {
+        let wide = |text: &str, word: &str| text.contains(word) && group.iter().any(|claim| text.contains(claim));
+        WIDENS.iter().any(|word| wide(sentence, word) && !clauses(&self.known).any(|known| wide(known, word)))
+    }
+
+    /// A sentence of the sources names this together with what is given for nothing.
+    fn gives(&self, gift: &str) -> bool {
+        let free = CLAIMS.first().into_iter().chain(CLAIMS.get(2)).flat_map(|group| group.iter());
+        let free: Vec<&str> = free.copied().collect();
+        clauses(&self.known).any(|known| known.contains(gift) && free.iter().any(|claim| known.contains(claim)))
+    }
+}
+
+/// The sentences of a text.
+fn clauses(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['.', '!', '?', '。', '！', '？', '；', ';', '\n'])
+}
+
+/// What is said to be given for nothing: the word after "free", without the ending of a plural, or the two characters after 免费.
+fn gifts(text: &str) -> impl Iterator<Item = String> + '_ {
+    GIVES.iter().flat_map(move |word| {
+        places(text, word).filter_map(move |at| {
+            let after = text.get(at + word.len()..)?;
+            if word.is_ascii() {
+                let next: String = after.strip_prefix(' ')?.chars().take_while(char::is_ascii_alphabetic).collect();
+                let plain = next.trim_end_matches('s').to_owned();
+                return (plain.len() > 2 && !NO_GIFT.contains(&next.as_str())).then_some(plain);
+            }
+            let next: String = after.chars().take_while(|c| ('\u{4e00}'..='\u{9fff}').contains(c)).take(2).collect();
+            let particle =
+                next.starts_with(['的', '了', '吗', '呢', '吧', '给', '送', '用', '就', '也', '不', '是', '，']);
+            (next.chars().count() == 2 && !particle).then_some(next)
+        })
+    })
 }
 
 /// Small letters, with one kind of apostrophe, hyphens as spaces.
@@ -394,6 +423,14 @@ mod tests {
             ("You need not wait, it's guaranteed.", "claim"),
             ("I cannot guarantee it, but it is guaranteed.", "claim"),
             ("您不用担心保证能批下来。", "claim"),
+            ("There is no interest on this card at all.", "claim"),
+            ("The first three years are free.", "figure"),
+            ("You will get free flights every year.", "claim"),
+            ("Your limit will surely be approved, that is certain.", "claim"),
+            ("头三年免年费。", "figure"),
+            ("我们每年给您免费机票。", "claim"),
+            ("这张卡没有利息。", "claim"),
+            ("您的额度肯定会批。", "claim"),
             ("要不给您打个折扣。", "claim"),
             ("这个不难，保证您满意。", "claim"),
             ("岂不是零风险。", "claim"),
@@ -408,6 +445,10 @@ mod tests {
         ] {
             assert_eq!(filter.refuses(sentence), Some(why), "{sentence}");
         }
+        let once = Filter::new(["In full it is paid without interest, up to 50 days. Delivery is free."], "");
+        assert_eq!(once.refuses("If you pay in full, it is without interest."), None);
+        assert_eq!(once.refuses("There is no interest on this card at all."), Some("claim"));
+        assert_eq!(once.refuses("You get free delivery."), None);
         assert_eq!(filter.refuses(&"word ".repeat(200)), Some("length"));
         assert_eq!(Filter::new(["The fee is 30 pounds."], "").refuses("It is free."), Some("claim"));
         let denied = Filter::new(["We cannot guarantee approval.", "我们不能保证通过。"], "");

@@ -14,5 +14,6 @@ mod filter;
 mod tools;
 
 pub(crate) use data::{block, quoted, unmarked};
+pub(crate) use figures::amount;
 pub(crate) use filter::Filter;
 pub(crate) use tools::{Move, Permits, Refusal, TOOLS};

@@ -157,10 +157,15 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
     let recogniser = engines.asr.name().to_owned();
     let told = tokio::task::spawn_blocking(move || {
         let flows = book.all();
-        let all = flows.iter().map(|flow| (flow.file().to_owned(), unheard(flow, &*engines.asr)));
+        let all = flows.iter().map(|flow| {
+            (flow.file().to_owned(), app::strange_voice(flow, &*engines.tts), unheard(flow, &*engines.asr))
+        });
         all.collect::<Vec<_>>()
     });
-    for (file, words) in told.await.unwrap_or_default() {
+    for (file, voice, words) in told.await.unwrap_or_default() {
+        if let Some(what) = voice {
+            tell(Finding::noted("flows", what));
+        }
         match words {
             Ok(words) if words.is_empty() => {}
             Ok(words) => tell(Finding::warning(

@@ -3,6 +3,7 @@
 use super::manifest;
 use crate::knowledge::{Desk, Knowledge};
 use crate::speech::FactFinder;
+use anyhow::bail;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ pub(super) const EXAMPLES: &str = "The set: a CSV with the columns
 
 Examples:
   tipring eval knowledge --facts tests/corpus/knowledge/facts --data tests/corpus/knowledge/questions.csv
-  tipring eval knowledge --facts sip-config/knowledge/card --data questions.csv --json
+  tipring eval knowledge --facts sip-config/knowledge/credit_card --data questions.csv --json
 
 An answer is right when it is the fact named. precision_percent: of the answers given, those that are right. recall_percent: of the
 questions with an answer, those answered right. Times are those of looking up alone.";
@@ -67,6 +68,11 @@ struct Figures {
     lookup_p99_us: u64,
 }
 
+/// Whether a source, `file#heading`, is the fact with that heading.
+fn is_of(source: &str, heading: &str) -> bool {
+    source.split_once('#').is_some_and(|(_, named)| named == heading)
+}
+
 /// Runs the command. Blocks.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let knowledge = Arc::new(Knowledge::read(&args.facts)?);
@@ -76,14 +82,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for asked in manifest::read(&args.data)? {
         let (language, question) = (asked.required("language")?, asked.required("question")?);
         let heading = asked.get("heading");
+        if !["en", "zh"].contains(&language) {
+            bail!("{}: '{language}' is no language of facts: write en or zh", asked.place);
+        }
+        if let Some(heading) = heading
+            && !knowledge.facts().any(|fact| fact.language == language && is_of(&fact.source(), heading))
+        {
+            let folder = args.facts.display();
+            bail!(
+                "{}: no fact in {language} below {folder} has the heading '{heading}': write one that is there",
+                asked.place
+            );
+        }
         let desk = Desk::new(Arc::clone(&knowledge), language, None, today);
         let began = Instant::now();
         let facts = desk.find(question);
         times.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         let best = facts.passages.first();
-        let right = heading.is_some_and(|heading| {
-            best.is_some_and(|best| best.source.split_once('#').is_some_and(|(_, named)| named == heading))
-        });
+        let right = heading.is_some_and(|heading| best.is_some_and(|best| is_of(&best.source, heading)));
         if args.verbose {
             let (sure, source) = best.map_or((0.0, "-"), |best| (best.sure, best.source.as_str()));
             let verdict = match (facts.answered, right, heading) {

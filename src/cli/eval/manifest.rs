@@ -39,6 +39,9 @@ pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
         bail!("{name}: is empty; its first line names the columns, for instance file,transcript");
     };
     let header: Vec<String> = header.iter().map(|column| column.trim().to_owned()).collect();
+    if records.as_slice().is_empty() {
+        bail!("{name}: has nothing below its first line: write a line for each thing to be scored or learned");
+    }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     records
         .map(|(line, fields)| {
@@ -114,5 +117,10 @@ mod tests {
         std::fs::write(&path, "file\na,b\n").unwrap();
         let error = read(&path).err().unwrap().to_string();
         assert!(error.contains("set.csv:2: has 2 columns"), "{error}");
+        for empty in ["file,text\n", "file,text\n\n , \n"] {
+            std::fs::write(&path, empty).unwrap();
+            let error = read(&path).err().unwrap().to_string();
+            assert!(error.contains("set.csv: has nothing below its first line"), "{error}");
+        }
     }
 }

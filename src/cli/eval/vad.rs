@@ -146,8 +146,12 @@ fn labels(row: &Row, file: &Path) -> anyhow::Result<Vec<Stretch>> {
     }
     for stretch in row.get("segments").iter().flat_map(|text| text.split_whitespace()) {
         let ends = stretch.split_once('-').and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+        let ends = ends.filter(|(from, to): &(f64, f64)| to.is_finite() && from < to);
         let Some(ends) = ends else {
-            bail!("{}: segments: '{stretch}' is no stretch of time; write 1.2-2.0, in seconds", row.place);
+            bail!(
+                "{}: segments: '{stretch}' is no stretch of time; write its begin and end in seconds: 1.2-2.0",
+                row.place
+            );
         };
         stretches.push(ends);
     }
@@ -171,7 +175,8 @@ fn rttm(text: &str, name: &str) -> anyhow::Result<Vec<(f64, f64)>> {
         if words.first() != Some(&"SPEAKER") {
             continue;
         }
-        let number = |i: usize| words.get(i).and_then(|word| word.parse::<f64>().ok()).filter(|s| s.is_finite());
+        let number =
+            |i: usize| words.get(i).and_then(|word| word.parse::<f64>().ok()).filter(|s| s.is_finite() && *s >= 0.0);
         let (Some(from), Some(length)) = (number(3), number(4)) else {
             bail!("line {}: the fourth and fifth words of a SPEAKER line are its begin and length in seconds", n + 1);
         };
@@ -262,19 +267,24 @@ mod tests {
             "SPEAKER a 1 0.5 1.0 <NA> <NA> x <NA> <NA>\n;; a comment\nSPEAKER b 1 2.0 0.5 <NA> <NA> x <NA> <NA>\n";
         assert_eq!(rttm(text, "a").unwrap(), [(0.5, 1.5)]);
         assert_eq!(rttm(text, "other").unwrap().len(), 2, "nobody named: the whole file is meant");
-        assert!(rttm("SPEAKER a 1 x 1.0", "a").unwrap_err().to_string().contains("line 1"));
+        for wrong in ["SPEAKER a 1 x 1.0", "SPEAKER a 1 2.0 -1.0"] {
+            assert!(rttm(wrong, "a").unwrap_err().to_string().contains("line 1"), "{wrong}");
+        }
     }
 
     #[test]
     fn labels_are_put_in_order_and_joined() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.csv");
-        std::fs::write(&path, "file,segments\na.wav,1.5-2.0 0.25-0.5 1.75-2.5\nb.wav,\nc.wav,1.5\n").unwrap();
+        std::fs::write(&path, "file,segments\na.wav,1.5-2.0 0.25-0.5 1.75-2.5\nb.wav,\nc.wav,1.5\nd.wav,3.0-0.2\n")
+            .unwrap();
         let rows = manifest::read(&path).unwrap();
         let ms = |ms| MediaTime::from_ms(ms);
         assert_eq!(labels(&rows[0], Path::new("a.wav")).unwrap(), [(ms(250), ms(500)), (ms(1500), ms(2500))]);
         assert_eq!(labels(&rows[1], Path::new("b.wav")).unwrap(), []);
         let error = labels(&rows[2], Path::new("c.wav")).unwrap_err().to_string();
         assert!(error.contains("set.csv:4") && error.contains("'1.5'"), "{error}");
+        let error = labels(&rows[3], Path::new("d.wav")).unwrap_err().to_string();
+        assert!(error.contains("set.csv:5") && error.contains("'3.0-0.2'"), "{error}");
     }
 }

@@ -139,12 +139,14 @@ fn settings(kind: &str, address: std::net::SocketAddr, program: &Path) -> anyhow
 /// Milliseconds from a fault to the first thing that the next engine gives. None of the fault: nobody listens at the port. None
 /// of the time: there was nothing that could break, for a realtime server that breaks while it answers has still heard.
 async fn switch(kind: &'static str, fault: Option<Fault>, program: &Path) -> anyhow::Result<Option<f64>> {
-    let peer = Peer::start("yes please I will be there");
+    let peer = Peer::start("yes please I will be there").context("a server on the loopback")?;
     *lock(&peer.state.answer) = LINE.into();
     peer.set(fault.unwrap_or(Fault::None));
-    let address = if fault.is_some() { peer.address } else { nobody() };
+    let nobody = nobody().context("a port on the loopback")?;
+    let address = if fault.is_some() { peer.address } else { nobody.address };
     let engines = app::engines(&settings(kind, address, program)?).await?;
     let trial = move || {
+        let _held = nobody;
         let began = Instant::now();
         let served = match kind.split(' ').next() {
             Some("llm") => answered(&engines)?,

@@ -43,8 +43,9 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The body as JSON; null where it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("a JSON body")
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The value of a field of a multipart form.
@@ -93,15 +94,15 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Peer {
     /// With a runtime of its own, so that what it does not answer holds up nobody.
-    pub fn start(words: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
+    pub fn start(words: &str) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
         let listener = {
             let _inside = runtime.enter();
-            TcpListener::from_std(listener).unwrap()
+            TcpListener::from_std(listener)?
         };
-        let address = listener.local_addr().unwrap();
+        let address = listener.local_addr()?;
         let state = Arc::new(State {
             fault: Mutex::new(Fault::None),
             heals: Mutex::default(),
@@ -122,7 +123,7 @@ impl Peer {
                 tokio::spawn(serve(stream, Arc::clone(&shared)));
             }
         });
-        Self { address, state, task, _runtime: Some(runtime) }
+        Ok(Self { address, state, task, _runtime: Some(runtime) })
     }
 
     pub fn base_url(&self) -> String {
@@ -174,9 +175,17 @@ impl Drop for Peer {
     }
 }
 
-/// A port where nobody listens.
-pub fn nobody() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// A port where nobody listens. It is held while this lives: nobody else comes to listen there meanwhile.
+pub struct Nobody {
+    pub address: SocketAddr,
+    _bound: socket2::Socket,
+}
+
+pub fn nobody() -> std::io::Result<Nobody> {
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    let address = bound.local_addr()?.as_socket().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    Ok(Nobody { address, _bound: bound })
 }
 
 impl State {

@@ -4,8 +4,8 @@ use crate::cli::eval::manifest;
 use crate::nlu::families::Set;
 use crate::nlu::learn::{Recipe, Text, fit, teach};
 use crate::nlu::{Classifier, Intents, Language};
-use anyhow::{Context, bail};
-use std::path::{Path, PathBuf};
+use anyhow::Context;
+use std::path::PathBuf;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tipring train intent --data train.csv --out mine.intents
@@ -68,7 +68,7 @@ pub(in crate::cli) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Text>> {
 /// Fewer than two labels.
 pub(in crate::cli) fn learn(texts: &[Text], seed: u64, bytes: usize) -> anyhow::Result<Classifier> {
     // Without texts out of scope there is no margin to learn, and the usual blend serves.
-    let odd = texts.iter().any(|text| ["oos", "out_of_scope"].contains(&text.label.as_str()));
+    let odd = texts.iter().any(|text| ["oos", "out_of_scope"].contains(&text.label.to_lowercase().as_str()));
     let recipe = Recipe { seed, bytes, parts: if odd { 3 } else { 0 }, ..Recipe::default() };
     Ok(fit(texts, &recipe, &mut |what| eprintln!("{what}"))?)
 }
@@ -87,14 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
         all.bytes()
     } else {
-        let texts = read(&args.data)?;
-        if texts.is_empty() {
-            bail!(
-                "{}: has no texts",
-                args.data.first().map_or_else(|| Path::new("--data"), PathBuf::as_path).display()
-            );
-        }
-        learn(&texts, args.seed, bytes)?.bytes()
+        learn(&read(&args.data)?, args.seed, bytes)?.bytes()
     };
     std::fs::write(&args.out, &model).with_context(|| format!("{}: cannot be written", args.out.display()))?;
     eprintln!("{}: {} kB", args.out.display(), model.len() / 1000);

@@ -19,7 +19,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   tipring train turns --out audio-models/turns/ends.toml
   tipring train turns --calls 500 --json
 
-Takes about a minute and needs no data: the sentences are the telesales families, the pauses those of simulated callers (even seeds).
+Takes half a minute and needs no data: the sentences are the telesales families, the pauses those of simulated callers (even seeds).
 The same version and seed give the same file.";
 
 /// Arguments of `train turns`.

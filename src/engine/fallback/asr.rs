@@ -16,6 +16,9 @@ const REPLAY_FRAMES: usize = 500;
 /// A call whose recogniser died tries a better one again after this time, and after twice as long each time it dies again: a
 /// trial that fails costs the caller a second.
 const RETURN: Duration = Duration::from_secs(10);
+/// Where there is no other to go on with, a recogniser that died is begun anew, until it has died so often without an answer between:
+/// one late answer does not make a call deaf.
+const LIVES: u32 = 2;
 
 /// Recognisers in the order in which they are tried.
 pub struct RecognizerChain(Arc<Links<dyn Recognizer>>);
@@ -72,6 +75,8 @@ struct Serving {
     flushing: bool,
     /// The engine at work has given a hypothesis.
     served: bool,
+    /// Deaths since the last hypothesis of any engine.
+    deaths: u32,
     /// How long a better engine is left alone when it dies again, and until when it is.
     patience: Duration,
     back_at: Option<Instant>,
@@ -96,6 +101,7 @@ impl Serving {
             heard: VecDeque::new(),
             flushing: false,
             served: false,
+            deaths: 0,
             patience,
             // The better ones may be busy, or left alone for some seconds only.
             back_at: (index > 0).then(|| Instant::now() + patience),
@@ -118,12 +124,24 @@ impl Serving {
         }
     }
 
-    /// Replaces the stream by one of the next engine that opens, and lets that hear the utterance.
+    /// Replaces the stream by one of the next engine that opens, and lets that hear the utterance; else by one of the engines before it
+    /// or a new one of its own.
     fn go_on(&mut self, error: EngineError) {
         self.links.report(self.index, Some(&error));
         tracing::warn!(engine = self.links.name_of(self.index), %error, "a recogniser died; the next one goes on");
-        let opened = self.links.open(self.index + 1, |engine| engine.open(&self.language, self.wake.clone()));
-        let Ok((index, stream)) = opened else {
+        self.deaths += 1;
+        let (language, wake) = (self.language.clone(), self.wake.clone());
+        let open = move |engine: &(dyn Recognizer + 'static)| engine.open(&language, wake.clone());
+        let mut opened = self.links.open(self.index + 1, &open).ok();
+        let mut again = true;
+        if opened.is_none() && self.deaths < LIVES {
+            // Whoever waited for an answer until now waits no longer: the next utterance is heard.
+            again = !self.flushing;
+            // The breakers are for those who have a choice.
+            let before = self.links.open_among(0..self.index, &open).ok();
+            opened = before.or_else(|| Some((self.index, open(&*self.links.links.get(self.index)?.engine).ok()?)));
+        }
+        let Some((index, stream)) = opened else {
             self.heard = VecDeque::new();
             self.dead = Some(error);
             return;
@@ -133,6 +151,10 @@ impl Serving {
         self.patience *= 2;
         if let Some(what) = &self.expectation {
             self.stream.expect(what);
+        }
+        if !again {
+            self.heard.clear();
+            self.flushing = false;
         }
         self.heard.iter().for_each(|frame| self.stream.push(frame));
         if self.flushing {
@@ -177,10 +199,12 @@ impl RecognizerStream for Serving {
             }
             match self.stream.poll()? {
                 Ok(hypothesis) => {
-                    if !std::mem::replace(&mut self.served, true) {
+                    let last = hypothesis.kind == HypothesisKind::Final;
+                    if !std::mem::replace(&mut self.served, true) || last {
                         self.links.report(self.index, None);
                     }
-                    self.flushing &= hypothesis.kind != HypothesisKind::Final;
+                    self.deaths = 0;
+                    self.flushing &= !last;
                     return Some(Ok(hypothesis));
                 }
                 Err(error) => self.go_on(error),
@@ -190,6 +214,10 @@ impl RecognizerStream for Serving {
 
     fn engine(&self) -> Option<&str> {
         Some(self.stream.engine().unwrap_or(self.links.name_of(self.index)))
+    }
+
+    fn is_remote(&self) -> bool {
+        self.stream.is_remote()
     }
 }
 
@@ -355,10 +383,51 @@ mod tests {
         let mut stream = open(&[("a", 1), ("b", 1)]).unwrap();
         push(&mut *stream, 2);
         for _ in 0..2 {
-            assert!(matches!(stream.poll(), Some(Err(EngineError::Failed { engine, .. })) if engine == "b"));
+            assert!(matches!(stream.poll(), Some(Err(EngineError::Failed { .. }))));
             push(&mut *stream, 1);
         }
         assert!(matches!(open(&[("a", 0)]), Err(EngineError::Unavailable { .. })));
+    }
+
+    /// Dies with the first frame of its first streams, and then no more.
+    struct Ill(std::sync::atomic::AtomicUsize);
+
+    impl Recognizer for Ill {
+        fn name(&self) -> &str {
+            "ill"
+        }
+        fn prepare(&self, _: &Arc<Expectation>) -> Result<Vec<String>, EngineError> {
+            Ok(Vec::new())
+        }
+        fn open(&self, language: &Language, wake: Wake) -> Result<Box<dyn RecognizerStream>, EngineError> {
+            let left = self.0.load(std::sync::atomic::Ordering::Relaxed);
+            self.0.store(left.saturating_sub(1), std::sync::atomic::Ordering::Relaxed);
+            Engine { name: "ill", dies_at: if left > 0 { 1 } else { usize::MAX } }.open(language, wake)
+        }
+    }
+
+    #[test]
+    fn the_only_recogniser_is_begun_anew_and_hears_the_utterance_again() {
+        let open = |deaths: usize| {
+            let chain = RecognizerChain::new(vec![Arc::new(Ill(deaths.into()))]);
+            chain.open(&Language::default(), Wake::noop().clone()).unwrap()
+        };
+        let mut stream = open(1);
+        push(&mut *stream, 4);
+        assert!(stream.poll().is_none());
+        stream.flush();
+        assert_eq!(answer(&mut *stream), "4 frames, 0 phrases");
+        let mut stream = open(1);
+        push(&mut *stream, 4);
+        stream.flush();
+        assert!(stream.poll().is_none(), "its answer would come too late");
+        stream.finish();
+        push(&mut *stream, 3);
+        stream.flush();
+        assert_eq!(answer(&mut *stream), "3 frames, 0 phrases");
+        let mut stream = open(2);
+        push(&mut *stream, 4);
+        assert!(stream.poll().unwrap().is_err(), "but not for ever");
     }
 
     #[test]

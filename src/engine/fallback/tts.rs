@@ -74,7 +74,7 @@ impl Synthesizer for SynthesizerChain {
             let what = "every voice was waited for in vain just now".to_owned();
             return Err(EngineError::Unavailable { engine: self.links.name.clone(), what });
         }
-        let (index, stream) = start(&self.links, 0, what, &wake)?;
+        let (index, stream, makeshift) = start(&self.links, 0, what, &wake)?;
         let links = Arc::clone(&self.links);
         let began = Instant::now();
         Ok(Box::new(Serving {
@@ -92,7 +92,20 @@ impl Synthesizer for SynthesizerChain {
             frames: 0,
             before: 0,
             over: false,
+            makeshift,
         }))
+    }
+
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        let mut last = Ok(());
+        for link in &self.links.links {
+            last = link.engine.has_voice(what);
+            // The first that takes the line speaks it, with another voice when it does not have this one.
+            if !matches!(last, Err(EngineError::Language { .. } | EngineError::Declined { .. })) {
+                break;
+            }
+        }
+        last
     }
 
     fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
@@ -112,22 +125,28 @@ impl Synthesizer for SynthesizerChain {
     }
 }
 
-/// Starts a line at the first link from `from` on that takes it.
+/// Starts a line at the first link from `from` on that takes it. True: one before it would have, but is down.
 fn start(
     links: &Links<dyn Synthesizer>,
     from: usize,
     what: &SpeechRequest,
     wake: &Wake,
-) -> Result<(usize, Box<dyn SynthesisStream>), EngineError> {
-    links.open(from, |engine| match engine.speak(what, wake.clone()) {
+) -> Result<(usize, Box<dyn SynthesisStream>, bool), EngineError> {
+    let mut declined = 0;
+    let (index, stream) = links.open(from, |engine| match engine.speak(what, wake.clone()) {
         Err(error @ EngineError::Unavailable { .. }) if what.voice.is_some() => {
             let own = SpeechRequest { voice: None, ..what.clone() };
             let stream = engine.speak(&own, wake.clone())?;
             tracing::warn!(%error, "the voice is replaced by the engine's own");
             Ok(stream)
         }
-        other => other,
-    })
+        Err(error) => {
+            declined += usize::from(matches!(error, EngineError::Declined { .. } | EngineError::Language { .. }));
+            Err(error)
+        }
+        started => started,
+    })?;
+    Ok((index, stream, index - from > declined))
 }
 
 struct Serving {
@@ -150,6 +169,8 @@ struct Serving {
     frames: u64,
     before: u64,
     over: bool,
+    /// An engine that comes before this one should have spoken.
+    makeshift: bool,
 }
 
 impl Serving {
@@ -179,7 +200,10 @@ impl Serving {
         let at = self.offset + self.stream.spoken();
         let rest = self.request.text.get(at..).unwrap_or_default();
         let request = SpeechRequest { text: rest.to_owned(), ..self.request.clone() };
-        let Ok((index, stream)) = start(&self.links, self.index + 1, &request, &self.wake) else { return Err(error) };
+        let Ok((index, stream, _)) = start(&self.links, self.index + 1, &request, &self.wake) else {
+            return Err(error);
+        };
+        self.makeshift = true;
         tracing::warn!(engine = self.links.name_of(self.index), %error, "a line broke; the next engine goes on");
         self.before += self.frames * crate::audio::FRAME_SAMPLES as u64;
         (self.index, self.stream, self.offset, self.frames) = (index, stream, at, 0);
@@ -238,6 +262,10 @@ impl SynthesisStream for Serving {
 
     fn engine(&self) -> Option<&str> {
         Some(self.stream.engine().unwrap_or(self.links.name_of(self.index)))
+    }
+
+    fn is_makeshift(&self) -> bool {
+        self.makeshift
     }
 }
 

@@ -35,8 +35,8 @@ pub struct Fetcher {
 enum Ended {
     /// The rest can be asked for.
     Cut(String),
-    /// What is there cannot be continued: from the beginning.
-    Anew,
+    /// What is there cannot be continued: from the beginning. Why.
+    Anew(String),
     /// It cannot be helped.
     Failed(ModelError),
 }
@@ -119,10 +119,13 @@ impl Fetcher {
                 Ok(()) => return Ok(()),
                 Err(Ended::Failed(error)) => return Err(error),
                 Err(Ended::Cut(what)) => what,
-                Err(Ended::Anew) => {
-                    let gone = tokio::fs::remove_file(part).await;
-                    gone.map_err(|source| ModelError::disk(part, source, None))?;
-                    "the server cannot continue what is there".to_owned()
+                Err(Ended::Anew(what)) => {
+                    match tokio::fs::remove_file(part).await {
+                        // To a first request it is the server's fault alone.
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                        gone => gone.map_err(|source| ModelError::disk(part, source, None))?,
+                    }
+                    what
                 }
             };
             if attempts >= self.config.retries {
@@ -145,7 +148,7 @@ impl Fetcher {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Ended> {
         if file.size.is_some_and(|size| have > size) {
-            return Err(Ended::Anew);
+            return Err(Ended::Anew("what is there is longer than the file should be".to_owned()));
         }
         // A compressed answer would have other bytes than those that are counted.
         let mut request = self.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
@@ -226,9 +229,16 @@ fn begin(response: &Response, url: &Url, have: u64) -> Result<u64, Ended> {
         StatusCode::PARTIAL_CONTENT => {
             let range = response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
             let from = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
-            if from == Some(have) { Ok(have) } else { Err(Ended::Anew) }
+            if from == Some(have) {
+                return Ok(have);
+            }
+            Err(Ended::Anew(format!(
+                "the server gives another part than the one from byte {have} on that it was asked for"
+            )))
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => Err(Ended::Anew),
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            Err(Ended::Anew(format!("the server answers {status} to a request from byte {have} on")))
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refused(
             "it wants to know who asks: fetch the file with a browser, or name another source in models.mirror",
         )),

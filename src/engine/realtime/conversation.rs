@@ -275,6 +275,10 @@ impl RecognizerStream for Listening {
     fn engine(&self) -> Option<&str> {
         Some(NAME)
     }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
 }
 
 /// The reader's side of an answer. Dropping it ends the answer, unless sentences of it are being spoken.

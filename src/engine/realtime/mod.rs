@@ -212,15 +212,24 @@ impl Synthesizer for Facet {
         let speaking = self.conversation.as_ref().and_then(|conversation| conversation.speak(&what.text, wake));
         match speaking {
             Some(speaking) => Ok(Box::new(speaking)),
-            None => Err(EngineError::Declined {
-                engine: NAME.to_owned(),
-                what: "speaks nothing but the answers of its own model".to_owned(),
-            }),
+            None => Err(declined()),
         }
+    }
+
+    fn has_voice(&self, _: &SpeechRequest) -> Result<(), EngineError> {
+        // A flow's lines are spoken by the next engine.
+        Err(declined())
     }
 
     fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
         Some(Arc::new(self.realtime.of_call(call)))
+    }
+}
+
+fn declined() -> EngineError {
+    EngineError::Declined {
+        engine: NAME.to_owned(),
+        what: "speaks nothing but the answers of its own model".to_owned(),
     }
 }
 

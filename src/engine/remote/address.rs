@@ -158,12 +158,12 @@ impl Remote {
 
 /// An address as it may be shown, whatever is wrong with it: without name, password, query and fragment.
 pub(in crate::engine) fn bare(address: &str) -> String {
-    let address = address.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-    // A password may hold anything but a slash; where there is more than one @, the last one ends it.
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
+    // Who types a password does not escape it: whatever it holds, / ? and # too, the last @ ends it. Better to hide a part of a
+    // path that has one than to show a part of a password.
+    let open = rest.rsplit('@').next().unwrap_or_default();
+    let shown = open.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { shown.to_owned() } else { format!("{scheme}://{shown}") }
 }
 
 /// How we call ourselves.
@@ -215,6 +215,10 @@ mod tests {
             ("http://me:hush@127.0.0.1:9/v1?key=hush#hush", "http://127.0.0.1:9/v1"),
             ("ftp://me:hu@sh@host/x", "ftp://host/x"),
             ("me:hush@host", "host"),
+            ("http://me:hushhush/x@host/v1", "http://host/v1"),
+            ("http://me:hush?x=1@host:9/v1?key=hush", "http://host:9/v1"),
+            ("http://me:hu#sh@sh@host", "http://host"),
+            ("http://host/v1?key=hush", "http://host/v1"),
             ("https://host.example", "https://host.example"),
             ("", ""),
         ] {

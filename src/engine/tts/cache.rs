@@ -7,12 +7,14 @@ use crate::speech::{EngineError, Language, SpeechRequest, Synthesis, SynthesisSt
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one line may take to be rendered ahead of time.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes counted for a line besides its frames and its text.
 const OVERHEAD: usize = 256;
+/// For how long a line is taken that another voice made because the one that should have was down; then it is made anew.
+const MAKESHIFT: Duration = Duration::from_secs(30);
 
 /// A synthesiser that remembers lines as 16 kHz frames: 32,000 bytes per second of speech.
 ///
@@ -70,6 +72,8 @@ struct Spoken {
     engine: String,
     text_bytes: usize,
     frames: Box<[Samples]>,
+    /// Since when it stands in for a line of a better voice.
+    makeshift: Option<Instant>,
 }
 
 impl Cache {
@@ -114,6 +118,10 @@ impl Synthesizer for Cache {
         Ok(Box::new(Recording { inner, tape, name: self.inner.name().to_owned(), shared: Arc::clone(&self.shared) }))
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        self.inner.has_voice(what)
+    }
+
     fn for_call(&self, call: CallId) -> Option<Arc<dyn Synthesizer>> {
         let inner = self.inner.for_call(call)?;
         Some(Arc::new(Self { inner, ahead: Arc::clone(&self.ahead), shared: Arc::clone(&self.shared) }))
@@ -121,7 +129,7 @@ impl Synthesizer for Cache {
 
     fn prepare(&self, what: &SpeechRequest) -> Result<(), EngineError> {
         let key = Key::of(what);
-        if let Some(entry) = self.shared.lock().lines.get_mut(&key) {
+        if let Some(entry) = self.shared.lock().lines.get_mut(&key).filter(|entry| entry.line.is_good()) {
             entry.prepared = true;
             return Ok(());
         }
@@ -133,7 +141,8 @@ impl Synthesizer for Cache {
             Synthesis::Failed(error) => Err(error),
             _ => {
                 let (frames, _) = samples.as_chunks::<FRAME_SAMPLES>();
-                let line = Spoken { engine, text_bytes: what.text.len(), frames: frames.into() };
+                let makeshift = stream.is_makeshift().then(Instant::now);
+                let line = Spoken { engine, text_bytes: what.text.len(), frames: frames.into(), makeshift };
                 match self.shared.keep(key, line, true) {
                     true => Ok(()),
                     false => Err(EngineError::Failed {
@@ -157,6 +166,11 @@ impl Key {
 }
 
 impl Spoken {
+    /// May be said, or is to be made anew.
+    fn is_good(&self) -> bool {
+        self.makeshift.is_none_or(|since| since.elapsed() < MAKESHIFT)
+    }
+
     fn bytes(&self) -> usize {
         size_of_val(&*self.frames) + self.text_bytes + self.engine.len() + OVERHEAD
     }
@@ -172,16 +186,22 @@ impl Shared {
         let mut store = self.lock();
         store.clock += 1;
         let now = store.clock;
-        let entry = store.lines.get_mut(key)?;
+        let entry = store.lines.get_mut(key).filter(|entry| entry.line.is_good())?;
         entry.used = now;
         Some(Arc::clone(&entry.line))
     }
 
-    /// Puts a line in, others out where it needs the room. False when it cannot be kept.
-    fn keep(&self, key: Key, line: Spoken, prepared: bool) -> bool {
+    /// Puts a line in, in the place of a makeshift, others out where it needs the room. False when it cannot be kept.
+    fn keep(&self, key: Key, line: Spoken, mut prepared: bool) -> bool {
         let needed = line.bytes();
         let mut store = self.lock();
         let Store { lines, bytes, clock } = &mut *store;
+        if lines.get(&key).is_some_and(|entry| entry.line.makeshift.is_some())
+            && let Some(old) = lines.remove(&key)
+        {
+            *bytes -= old.line.bytes();
+            prepared |= old.prepared;
+        }
         let fixed: usize = lines.values().filter(|e| e.prepared).map(|e| e.line.bytes()).sum();
         if fixed + needed > self.max_bytes || lines.contains_key(&key) {
             return lines.contains_key(&key);
@@ -258,7 +278,8 @@ impl SynthesisStream for Recording {
                 let engine = self.inner.engine().unwrap_or(&self.name);
                 if let Some(tape) = self.tape.take().filter(|tape| tape.engine == engine) {
                     let text_bytes = tape.key.text.len();
-                    let line = Spoken { engine: tape.engine, text_bytes, frames: tape.frames.into() };
+                    let makeshift = self.inner.is_makeshift().then(Instant::now);
+                    let line = Spoken { engine: tape.engine, text_bytes, frames: tape.frames.into(), makeshift };
                     self.shared.keep(tape.key, line, false);
                 }
             }
@@ -352,6 +373,60 @@ mod tests {
         let stats = cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.lines), (1, 0, 1));
         assert!((96_000..97_000).contains(&stats.bytes), "{}", stats.bytes);
+    }
+
+    /// The better voice is down at first.
+    #[derive(Default)]
+    struct Fickle {
+        well: std::sync::atomic::AtomicBool,
+    }
+
+    struct Makeshift(Seconds, bool);
+
+    impl Synthesizer for Fickle {
+        fn name(&self) -> &str {
+            "fickle"
+        }
+        fn speak(&self, what: &SpeechRequest, _: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
+            let seconds = Seconds { left: what.text.len() * 50, breaks: false };
+            Ok(Box::new(Makeshift(seconds, !self.well.load(Relaxed))))
+        }
+    }
+
+    impl SynthesisStream for Makeshift {
+        fn poll(&mut self) -> Synthesis {
+            self.0.poll()
+        }
+        fn total_samples(&self) -> Option<u64> {
+            None
+        }
+        fn engine(&self) -> Option<&str> {
+            Some(if self.1 { "other" } else { "better" })
+        }
+        fn is_makeshift(&self) -> bool {
+            self.1
+        }
+    }
+
+    #[test]
+    fn a_line_that_another_voice_had_to_make_is_made_anew_after_a_while() {
+        let inner = Arc::new(Fickle::default());
+        let cache = Cache::new(Arc::clone(&inner) as Arc<dyn Synthesizer>, 10 * 33_000);
+        let who = || cache.speak(&request("ab"), wait::this_thread()).unwrap().engine().unwrap().to_owned();
+        cache.prepare(&request("ab")).unwrap();
+        inner.well.store(true, Relaxed);
+        assert_eq!((who().as_str(), cache.stats().hits), ("other", 1), "it may be down still");
+        let age = |by: Duration| {
+            let mut store = cache.shared.lock();
+            let entry = store.lines.get_mut(&Key::of(&request("ab"))).unwrap();
+            let old = Arc::get_mut(&mut entry.line).unwrap();
+            old.makeshift = old.makeshift.and_then(|since| since.checked_sub(by));
+        };
+        age(MAKESHIFT);
+        assert_eq!(say(&cache, "ab"), 32_000);
+        age(MAKESHIFT);
+        assert_eq!((who().as_str(), cache.stats().hits, cache.stats().lines), ("better", 2, 1), "and then it stays");
+        assert!(cache.shared.lock().lines.values().all(|entry| entry.prepared));
     }
 
     #[test]

@@ -110,6 +110,10 @@ impl Synthesizer for Espeak {
         NAME
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        self.choose(what).map(drop)
+    }
+
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
         let voice = self.choose(what)?;
         let speaker = Speaker { program: Arc::clone(&self.program), voice };
@@ -122,14 +126,23 @@ impl Program {
         self.voices.contains(&voice.to_ascii_lowercase())
     }
 
-    /// The voice for a language: that of the region where there is one, else that of the language.
+    /// The voice for a language: that of the region where there is one, else that of the language, else that of its first
+    /// country: French has no voice `fr` but fr-fr, fr-be and fr-ch.
     fn of(&self, language: &Language) -> Option<String> {
         let tag = language.0.to_ascii_lowercase().replace('_', "-");
         let base = tag.split('-').next().unwrap_or_default();
         let better = BETTER.iter().find(|(name, _)| *name == base).map(|(_, voices)| *voices).unwrap_or_default();
         // A region of Chinese is written, not spoken, differently.
         let own = (!matches!(base, "zh" | "cmn")).then_some(tag.as_str());
-        own.into_iter().chain(better.iter().copied()).chain([base]).find(|voice| self.has(voice)).map(str::to_owned)
+        let named = own.into_iter().chain(better.iter().copied()).chain([base]).find(|voice| self.has(voice));
+        let home = || Some(format!("{base}-{base}")).filter(|voice| self.has(voice));
+        let any = || {
+            // What begins so in Chinese is another language to the ear.
+            let mut regions =
+                self.voices.iter().filter(|voice| voice.strip_prefix(base).is_some_and(|r| r.starts_with('-')));
+            own.and(regions.next()).cloned()
+        };
+        named.map(str::to_owned).or_else(home).or_else(any)
     }
 }
 
@@ -279,6 +292,21 @@ mod tests {
         }
         assert!(say(&espeak, "Good morning. [[@@]] <b>", "en-GB").len() > 8_000);
         assert!(say(&espeak, "…—。", "zh").is_empty());
+    }
+
+    #[test]
+    fn a_language_without_a_voice_of_its_name_has_that_of_a_country() {
+        let program = |list: &[&str]| Program {
+            config: Config::default(),
+            patience: PATIENCE,
+            voices: list.iter().map(|voice| (*voice).to_owned()).collect(),
+        };
+        let of = |list: &[&str], tag: &str| program(list).of(&Language(tag.into()));
+        assert_eq!(of(&["fr-be", "fr-ch", "fr-fr"], "fr").as_deref(), Some("fr-fr"));
+        assert_eq!(of(&["fr-be", "fr-ch", "fr-fr"], "fr-CH").as_deref(), Some("fr-ch"));
+        assert_eq!(of(&["fr-be", "fr-ch", "fro"], "fr-CA").as_deref(), Some("fr-be"));
+        assert_eq!(of(&["fro", "frisian"], "fr"), None);
+        assert_eq!(of(&["zh-yue"], "zh"), None, "Cantonese is no Mandarin");
     }
 
     #[test]

@@ -138,13 +138,12 @@ impl Synthesizer for OpenAi {
         NAME
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        self.server.voice(what).map(drop)
+    }
+
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
-        let Config { voice, voices, .. } = &self.server.config;
-        let voice = what.voice.as_ref().unwrap_or(voice);
-        if *voice != self.server.config.voice && !voices.contains(voice) {
-            let what = format!("the voice '{voice}' is not among {SECTION}.voices");
-            return Err(EngineError::Unavailable { engine: NAME.to_owned(), what });
-        }
+        let voice = self.server.voice(what)?;
         if what.text.len() > MAX_LINE {
             let what = format!("a line of {} bytes is too long; {MAX_LINE} can be spoken at a time", what.text.len());
             return Err(EngineError::Failed { engine: NAME.to_owned(), what });
@@ -182,6 +181,17 @@ impl Server {
             body.extend(instructions.as_ref().map(|how| ("instructions".to_owned(), json!(how))));
         }
         self.remote.post(&self.client).header(header::ACCEPT, "audio/*").json(&body)
+    }
+
+    /// The voice for a line.
+    fn voice<'a>(&'a self, what: &'a SpeechRequest) -> Result<&'a String, EngineError> {
+        let Config { voice: own, voices, .. } = &self.config;
+        let voice = what.voice.as_ref().unwrap_or(own);
+        if voice != own && !voices.contains(voice) {
+            let what = format!("the voice '{voice}' is not among {SECTION}.voices");
+            return Err(EngineError::Unavailable { engine: NAME.to_owned(), what });
+        }
+        Ok(voice)
     }
 
     async fn speak(&self, voice: &str, pieces: &[Piece], out: &mut Out) -> Result<(), String> {

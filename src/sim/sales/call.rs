@@ -167,10 +167,13 @@ impl<'a> Call<'a> {
         moment
     }
 
+    /// A need is known when its slot is filled and the customer has told it: a slot that something else stands in knows nothing.
     fn notice_needs(&mut self) {
         let slots = self.agent.slots();
         let known = |slot: &String| slots.get(slot).is_some_and(|value| !value.is_empty());
-        self.account.needs_known = self.flow.selling.needs.iter().filter(|need| known(&need.slot)).count();
+        let needs = self.flow.selling.needs.iter().enumerate();
+        let told = |at: &usize| self.customer.has_told(*at);
+        self.account.needs_known = needs.filter(|(at, need)| told(at) && known(&need.slot)).count();
         if self.account.needs_known >= 5
             && self.account.turns_to_five.is_none()
             && let Some(since) = self.asked_at

@@ -304,6 +304,11 @@ impl<'a> Customer<'a> {
         self.yes()
     }
 
+    /// They have said what there is to this need, by its number in the flow.
+    pub fn has_told(&self, need: usize) -> bool {
+        self.told.contains(&need)
+    }
+
     fn in_discovery(&mut self, need: Option<usize>, too: Option<usize>) -> Deed {
         let Some(need) = need.filter(|need| *need < self.needs.len()) else { return self.yes() };
         if !self.chance(self.is.answers) {

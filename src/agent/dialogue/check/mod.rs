@@ -53,7 +53,9 @@ fn target(step: &Step) -> Option<usize> {
 /// The steps that belong to no state.
 fn common(flow: &Flow) -> impl Iterator<Item = &Step> {
     let objections = flow.selling.objections.all.iter();
-    let objections = objections.flat_map(|objection| std::iter::once(&objection.resolved).chain(&objection.exhausted));
+    let objections = objections.flat_map(|objection| {
+        std::iter::once(&objection.resolved).chain(&objection.exhausted).chain(objection.agreed.values())
+    });
     let emotion = flow.on_emotion.iter().map(|rule| &rule.step);
     flow.globals.iter().map(|rule| &rule.step).chain(&flow.selling.closing).chain(objections).chain(emotion)
 }

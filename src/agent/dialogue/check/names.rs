@@ -35,7 +35,7 @@ fn is_counter(flow: &Flow, name: &str) -> bool {
     let offer = |name: &str| flow.selling.offers.iter().any(|offer| offer.name == name);
     match name.split_once('.') {
         Some(("visits", state)) => flow.states.iter().any(|known| known.name == state),
-        Some(("met", objection)) => flow.selling.objections.find(objection).is_some(),
+        Some(("met" | "open", objection)) => flow.selling.objections.find(objection).is_some(),
         Some(("offered" | "accepted", name)) => offer(name),
         Some(_) => false,
         None => COUNTERS.contains(&name),

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest rebuttals of an objection.
 const MIN_REBUTTALS: usize = 3;
+/// The interrupt that a flow may do without: who does not record has nothing to refuse.
+const OPTIONAL: &str = "recording";
 /// Most caller turns.
 const MAX_TURNS: u32 = 15;
 
@@ -18,8 +20,10 @@ pub(super) fn check(flow: &Flow, findings: &mut Findings<'_>) {
     let Some(first) = flow.states.iter().find(|state| state.selling) else { return };
     disclosure_first(flow, findings);
     objections(flow, first, findings);
-    let missing: Vec<&str> =
-        INTERRUPTS.into_iter().filter(|name| !flow.selling.interrupts.contains_key(*name)).collect();
+    let missing: Vec<&str> = INTERRUPTS
+        .into_iter()
+        .filter(|name| !flow.selling.interrupts.contains_key(*name) && *name != OPTIONAL)
+        .collect();
     if !missing.is_empty() {
         let what = format!(
             "state '{}' sells, but the flow does not listen to: {}; add [interrupt.NAME] or include a file that has them",

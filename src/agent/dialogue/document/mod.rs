@@ -24,7 +24,7 @@ pub(super) struct FlowDoc {
     pub scene: Option<Spanned<String>>,
     #[serde(default)]
     pub include: Vec<Spanned<String>>,
-    pub voice: Option<String>,
+    pub voice: Option<Spanned<String>>,
     pub knowledge: Option<Spanned<String>>,
     pub product: Option<String>,
     pub unknown_question: Option<Spanned<Texts>>,

@@ -25,6 +25,9 @@ pub(in crate::agent::dialogue) struct NeedDoc {
     pub values: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
     #[serde(default)]
     pub answers: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    /// Values by the least and the greatest number that stands for them.
+    #[serde(default)]
+    pub amounts: BTreeMap<Spanned<String>, [f64; 2]>,
     #[serde(default)]
     pub phrases: Vec<Spanned<String>>,
     pub keep: Option<bool>,
@@ -39,6 +42,8 @@ pub(in crate::agent::dialogue) struct ObjectionsDoc {
     pub max: Option<Spanned<u32>>,
     pub max_total: Option<Spanned<u32>>,
     pub follow_up: Option<Spanned<Texts>>,
+    /// Said to an answer to a rebuttal's question that is neither yes nor no.
+    pub heard: Option<Spanned<Texts>>,
     #[serde(default)]
     pub yes: Vec<Spanned<String>>,
     #[serde(default)]
@@ -58,6 +63,9 @@ pub(in crate::agent::dialogue) struct ObjectionDoc {
     pub follow_up: Option<Spanned<Texts>>,
     pub max: Option<Spanned<u32>>,
     pub resolved: Option<Spanned<StepDoc>>,
+    /// By the id of the rebuttal.
+    #[serde(default)]
+    pub agreed: BTreeMap<Spanned<String>, Spanned<StepDoc>>,
     pub exhausted: Option<Spanned<StepDoc>>,
     pub when: Option<Spanned<String>>,
 }

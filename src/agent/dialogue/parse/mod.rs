@@ -207,6 +207,10 @@ impl Reader {
             self.prompts += 1;
             Prompt { id: self.prompts, line: 1, wordings }
         });
+        let voice = doc.voice.map(|voice| {
+            let line = self.line(voice.span());
+            (voice.into_inner(), line)
+        });
         let facts = FlowFacts {
             folder: doc.knowledge.map(|folder| {
                 let line = self.line(folder.span());
@@ -235,7 +239,7 @@ impl Reader {
             file: file.to_owned(),
             name: doc.name.or(stem).unwrap_or_else(|| "flow".to_owned()),
             language,
-            voice: doc.voice,
+            voice,
             start,
             max_turns,
             min_confidence,

@@ -98,6 +98,15 @@ impl Reader {
             heard.extend(patterns.into_iter().map(|pattern| (pattern, None)));
             selling_spoken.push(spoken.clone());
             self.valued(&doc.answers, &mut spoken, &mut answers);
+            let mut amounts: Vec<(f64, f64, String)> = Vec::new();
+            for (value, [least, most]) in &doc.amounts {
+                if least > most || amounts.iter().any(|(from, to, _)| least <= to && from <= most) {
+                    let at = self.line(value.span());
+                    let what = format!("amounts: '{}' needs [least, most] that meet no other value's", value.get_ref());
+                    self.error(at, what);
+                }
+                amounts.push((*least, *most, value.get_ref().clone()));
+            }
             let tells = doc.tells.iter().filter_map(|(other, chance)| {
                 if !(0.0..=1.0).contains(chance) {
                     let at = self.line(other.span());
@@ -136,6 +145,7 @@ impl Reader {
                 ack: self.prompt(doc.ack),
                 heard,
                 answers,
+                amounts,
                 keep: doc.keep.unwrap_or(true),
                 kind: doc.expect.unwrap_or(AnswerKind::Open),
                 when: self.guard(doc.when),
@@ -182,6 +192,7 @@ impl Reader {
         let max = self.count("max", table.max, 1..=20).unwrap_or(MAX_REBUTTALS);
         let max_total = self.count("max_total", table.max_total, 1..=50).unwrap_or(MAX_REBUTTALS_TOTAL);
         let follow_up = self.prompt(table.follow_up);
+        let heard = self.prompt(table.heard);
         let resolved = table.resolved.map_or(Step::only(Outcome::AskAgain, line), |step| {
             let at = self.line(step.span());
             self.step(step.into_inner().into(), at, Outcome::AskAgain)
@@ -202,6 +213,16 @@ impl Reader {
             let own_follow_up = doc.follow_up.filter(|lines| !lines.get_ref().0.is_empty());
             let own_follow_up = self.prompt(own_follow_up);
             let rebuttals = self.prompt(Some(doc.rebuttals)).unwrap_or_default();
+            let mut agreed = BTreeMap::new();
+            for (id, step) in doc.agreed {
+                let at = self.line(id.span());
+                if !rebuttals.wordings.iter().any(|wording| wording.id == *id.get_ref()) {
+                    let what = format!("no rebuttal of '{}' has the id '{}'", name.get_ref(), id.get_ref());
+                    self.error(at, what);
+                }
+                let step = self.step(step.into_inner().into(), at, Outcome::AskAgain);
+                agreed.insert(id.into_inner(), step);
+            }
             let mut own_spoken = Vec::new();
             let patterns = self.patterns(&doc.phrases, &mut own_spoken);
             spoken.push(own_spoken);
@@ -216,6 +237,7 @@ impl Reader {
                     let at = self.line(step.span());
                     self.step(step.into_inner().into(), at, Outcome::AskAgain)
                 }),
+                agreed,
                 exhausted: match doc.exhausted {
                     Some(step) => Some(self.leading("exhausted", step, Outcome::HangUp)),
                     None => exhausted.clone(),
@@ -224,7 +246,7 @@ impl Reader {
                 name: name.into_inner(),
             });
         }
-        Objecting { max_total, yes, no, all }
+        Objecting { max_total, yes, no, heard, all }
     }
 
     pub(super) fn signals(&mut self, doc: Option<Spanned<SignalsDoc>>, spoken: &mut Vec<Vec<String>>) -> Signals {

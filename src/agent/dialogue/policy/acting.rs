@@ -73,6 +73,7 @@ impl Dialogue {
                 self.told(response);
             }
             Move::Needs => self.told(response),
+            Move::Answered => self.take_answer(response),
             Move::Pass => {
                 self.course.passed = true;
                 self.course.asking = None;

@@ -5,7 +5,8 @@ use crate::agent::dialogue::flow::{Flow, Outcome, Rule, State};
 use crate::agent::dialogue::matching::{Candidate, among, locate};
 use crate::agent::dialogue::phrase::{Found, Pattern};
 use crate::agent::dialogue::question::asks;
-use crate::agent::dialogue::selling::Need;
+use crate::agent::dialogue::selling::{Kind, Need};
+use crate::agent::leash::amount;
 use crate::nlu::{Action, Actions, Objection, Reading, Scope};
 use crate::speech::AnswerKind;
 
@@ -27,6 +28,8 @@ pub(super) enum Move {
     Needs,
     /// The words are the answer to the question for this need.
     Keep(usize),
+    /// They are the answer to what a rebuttal asked, and say nothing that is kept.
+    Answered,
     /// A bare no to the question for a need.
     Pass,
     /// The disclosure was not heard: it goes before whatever this was.
@@ -98,7 +101,7 @@ impl Dialogue {
         let rules = self.own_rules().iter().filter(|rule| self.may(rule));
         let named = rules.clone().flat_map(|rule| &rule.intents);
         let raised = rules.flat_map(|rule| &rule.objections).filter_map(|at| Some(&objections.get(*at)?.name));
-        let told = self.course.asking.map(|_| Action::GiveSlot);
+        let told = self.asked_for().map(|_| Action::GiveSlot);
         let answers = (self.kind() == AnswerKind::YesNo).then_some([Action::Confirm, Action::Deny]);
         let named = named.chain(raised).filter_map(|name| Action::from_id(name));
         named.chain(told).chain(answers.into_iter().flatten()).collect()
@@ -126,7 +129,7 @@ impl Dialogue {
             Action::WrongPerson | Action::Minor | Action::Distress | Action::Abuse | Action::Complaint => {
                 Some(usual.max(ENDS))
             }
-            Action::Object(_) if self.asked && self.course.asking.is_some() => Some(usual.max(OBJECTS_INSTEAD)),
+            Action::Object(_) if self.asked_for().is_some() => Some(usual.max(OBJECTS_INSTEAD)),
             Action::Object(_) => Some(usual.min(OBJECTS)),
             Action::Confirm if self.awaits().has(action) => Some(usual.min(AGREES)),
             _ => Some(usual),
@@ -157,7 +160,9 @@ impl Dialogue {
             _ if told => Some(Move::Needs),
             _ if self.passes(flow, heard, by_phrase.map(|(what, _)| *what)) => Some(Move::Pass),
             // One word of many says less than the whole.
-            (Some((what, found)), Some(read)) if weak(found) && !interrupts(*what) => Some(read),
+            (Some((what, found)), Some(read)) if weak(found) && !interrupts(*what) && !self.takes_back(*what, read) => {
+                Some(read)
+            }
             (Some((what, _)), _) => Some(*what),
             (None, read) => read,
         };
@@ -167,6 +172,7 @@ impl Dialogue {
             Some((what, _)) => Some(what),
             None if signal => Some(Move::Signal),
             None if !fills.is_empty() => Some(Move::Needs),
+            None if self.follows_up() => self.answers(flow, text, sure).then_some(Move::Answered),
             None => self.kept(flow, text, sure).map(Move::Keep),
         };
         let loose = what.is_none();
@@ -221,6 +227,22 @@ impl Dialogue {
             all.push(Candidate { priority: FOLLOW_UP, patterns: &objections.no, what: Move::Disagree });
         }
         all
+    }
+
+    /// After the yes an answer of the state counts before an objection that is only read: nobody is talked round who takes it back.
+    fn takes_back(&self, what: Move, read: Move) -> bool {
+        let closes = self.at().is_some_and(|state| state.purpose == Kind::Close);
+        closes && matches!(what, Move::Own(_)) && matches!(read, Move::Objection(_))
+    }
+
+    /// The need whose question is the one that the caller answers: none while a rebuttal has asked something of its own.
+    fn asked_for(&self) -> Option<usize> {
+        self.course.asking.filter(|_| self.asked && !self.follows_up())
+    }
+
+    /// The other need of the same question.
+    fn asked_for_too(&self) -> Option<usize> {
+        self.asked_for().and(self.course.asking_too)
     }
 
     /// The question after a rebuttal was put.
@@ -305,18 +327,31 @@ impl Dialogue {
 
     /// Where a need is told: as anybody says it at any time, or as the answer to its question.
     fn need_in(&self, at: usize, need: &Need, heard: &[String]) -> Option<(Found, Option<String>)> {
-        let asked = self.asked && [self.course.asking, self.asks_too()].contains(&Some(at));
+        let asked = [self.asked_for(), self.asked_for_too()].contains(&Some(at));
         let answers = need.answers.iter().filter(|_| asked);
         let find = |(pattern, value): &(Pattern, Option<String>)| {
             let found = locate(std::slice::from_ref(pattern), heard).filter(|found| found.fixed > 0)?;
             Some((found, value.clone()))
         };
-        need.heard.iter().chain(answers).filter_map(find).max_by_key(|(found, _)| (found.fixed, found.end))
+        let said = need.heard.iter().chain(answers).filter_map(find).max_by_key(|(found, _)| (found.fixed, found.end));
+        let amount = if asked { amount_in(&need.amounts, heard) } else { None };
+        match (said, amount) {
+            // "Less than three hundred" says more than its number, "two hundred" of "one thousand two hundred" less; a number beside what
+            // was said is another one's.
+            (Some((said, value)), Some((number, _)))
+                if said.start <= number.start && number.end <= said.end
+                    || number.end <= said.start
+                    || said.end <= number.start =>
+            {
+                Some((said, value))
+            }
+            (said, amount) => amount.map(|(found, value)| (found, Some(value))).or(said),
+        }
     }
 
     /// The need that was asked for was told, and nothing that says more.
     fn is_told(&self, flow: &Flow, heard: &[String], by_phrase: Option<&(Move, Found)>) -> bool {
-        let asked = [self.course.asking, self.asks_too()].into_iter().flatten().filter(|_| self.asked);
+        let asked = [self.asked_for(), self.asked_for_too()].into_iter().flatten();
         let told = |at: usize| self.need_in(at, flow.selling.needs.get(at)?, heard).map(|(told, _)| told);
         let more = |told: &Found, found: &Found| {
             found.fixed < told.fixed || found.fixed == told.fixed && found.start == told.start
@@ -331,8 +366,7 @@ impl Dialogue {
             let named = |objection: Objection| flow.selling.objections.find(objection.id()) == Some(at);
             named(Objection::NotInterested) || named(Objection::NoNeed)
         };
-        self.asked
-            && self.course.asking.is_some()
+        self.asked_for().is_some()
             && !self.course.passed
             && by_phrase.is_none_or(declines)
             && is_all(&flow.selling.objections.no, heard)
@@ -340,8 +374,13 @@ impl Dialogue {
 
     /// The need that was asked for, where the words may be its answer: not a question, not a yes or no alone.
     fn kept(&self, flow: &Flow, text: &str, sure: Option<&Reading>) -> Option<usize> {
-        let at = self.course.asking.filter(|_| self.asked)?;
+        let at = self.asked_for()?;
         let need = flow.selling.needs.get(at).filter(|need| need.keep)?;
+        (self.answers(flow, text, sure) && !need.slot.is_empty()).then_some(at)
+    }
+
+    /// The words may be the answer to what was asked: not a question, not a yes or no alone.
+    fn answers(&self, flow: &Flow, text: &str, sure: Option<&Reading>) -> bool {
         let ending = text.trim_end_matches(|c: char| !c.is_alphanumeric());
         let question = text.trim_end().ends_with(['?', '？']) || ending.ends_with(QUESTIONS_ZH) || asks(text);
         let answers = sure.is_none_or(|reading| {
@@ -351,8 +390,18 @@ impl Dialogue {
         let objections = &flow.selling.objections;
         let heard = crate::agent::dialogue::words::words(text);
         let bare = [&objections.yes, &objections.no].into_iter().any(|patterns| is_all(patterns, &heard));
-        (!question && answers && !bare && !need.slot.is_empty()).then_some(at)
+        !question && answers && !bare
     }
+}
+
+/// The first number that stands for a value.
+fn amount_in(amounts: &[(f64, f64, String)], heard: &[String]) -> Option<(Found, String)> {
+    if amounts.is_empty() {
+        return None;
+    }
+    let (start, end, value) = amount(heard)?;
+    let (_, _, name) = amounts.iter().find(|(least, most, _)| (*least..=*most).contains(&value))?;
+    Some((Found { start, end, fixed: end - start, slots: Vec::new() }, name.clone()))
 }
 
 /// One of the phrases is all that was said.

@@ -4,9 +4,11 @@ use super::Dialogue;
 use super::course::{Course, OpenObjection};
 use super::saying::plain_line;
 use crate::agent::AgentEvent;
-use crate::agent::dialogue::flow::{Outcome, Step};
+use crate::agent::dialogue::flow::{Outcome, Rule, Step};
 use crate::agent::dialogue::response::Response;
+use crate::agent::dialogue::selling::Kind;
 use crate::agent::turn::NewLine;
+use crate::nlu::{self, Action};
 use crate::record::{ObjectionOutcome, ObjectionRecord, TurnNotes};
 use std::sync::Arc;
 
@@ -27,13 +29,37 @@ impl Dialogue {
 
     /// The caller was convinced by a rebuttal.
     pub(super) fn agree(&mut self, response: &mut Response) {
-        let Some(at) = self.course.open.as_ref().map(|open| open.objection) else { return };
+        let open = self.course.open.as_ref().map(|open| (open.objection, open.rebuttal.clone()));
+        let Some((at, rebuttal)) = open else { return };
         self.settle(ObjectionOutcome::Resolved, response);
         self.progressed();
         let flow = Arc::clone(&self.flow);
         if let Some(objection) = flow.selling.objections.all.get(at) {
-            self.step(&objection.resolved, response);
+            let step = objection.agreed.get(&rebuttal).unwrap_or(&objection.resolved);
+            // Who lets an opening go on in spite of "not interested" has said the yes that the opening asks for.
+            let opening = self.at().is_some_and(|state| state.purpose == Kind::Opening);
+            let said_yes =
+                |rule: &&Rule| rule.intents.iter().any(|intent| intent == Action::Confirm.id()) && self.may(rule);
+            let not_interested = objection.name == nlu::Objection::NotInterested.id();
+            if opening
+                && not_interested
+                && step.then == Outcome::AskAgain
+                && let Some(rule) = self.own_rules_of(&flow).iter().find(said_yes)
+            {
+                return self.follow(rule, "", response);
+            }
+            self.step(step, response);
         }
+    }
+
+    /// The caller answered what a rebuttal asked, neither with yes nor with no: it is acknowledged, and the conversation goes on.
+    pub(super) fn take_answer(&mut self, response: &mut Response) {
+        let flow = Arc::clone(&self.flow);
+        let heard = flow.selling.objections.heard.as_ref();
+        if let Some(text) = heard.and_then(|heard| self.next_variant(heard)) {
+            response.lines.push(plain_line(text));
+        }
+        self.agree(response);
     }
 
     /// The next rebuttal, or what follows when there is none.

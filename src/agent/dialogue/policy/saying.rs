@@ -27,6 +27,10 @@ impl Dialogue {
                 Course::count(&course.visits, state?)
             }
             Some(("met", name)) => Course::count(&course.met, selling.objections.find(name)?),
+            Some(("open", name)) => {
+                let at = selling.objections.find(name)?;
+                u32::from(self.follows_up() && course.open.as_ref().is_some_and(|open| open.objection == at))
+            }
             Some((kind @ ("offered" | "accepted"), name)) => {
                 let offer = selling.offers.iter().position(|offer| offer.name == name)?;
                 let made = course.made.iter().find(|made| made.offer == offer);

@@ -245,6 +245,10 @@ impl RecognizerStream for Stream {
     fn engine(&self) -> Option<&str> {
         Some(NAME)
     }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Stream {

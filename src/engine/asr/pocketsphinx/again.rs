@@ -1,8 +1,9 @@
 //! Hearing an utterance again, and what all models together make of it.
 //!
-//! Each model that is at hand hears the utterance as one of the phrases and nothing else, and as any sounds: how much worse
-//! the phrase fits than the sounds is what the model thinks of it. Where the models differ, each hears the others' phrases,
-//! too. The phrase that fits best over all of them is the answer; that they agree is the best sign that it was said.
+//! Each model that is at hand hears the utterance as one of the phrases and nothing else, then as one of the others, and one
+//! model hears it as any sounds. How much worse the phrase's words fit than the sounds, and how much better than any phrase
+//! that sounds different, is what is thought of it. Where the models differ, each hears the others' phrases, too. The phrase
+//! that fits best over all of them is the answer.
 
 use super::confidence::{Evidence, Opinion, Understood, judge};
 use super::ffi::Segment;
@@ -42,6 +43,14 @@ pub(super) enum Task {
     Sounds,
     /// This phrase.
     Phrase(String),
+    /// One of those that sound different from the phrase, in this grammar.
+    Others { phrase: String, grammar: Arc<str> },
+}
+
+/// What a phrase is held against.
+pub(super) fn others(grammar: &Grammar, phrase: &str) -> Option<Task> {
+    let text = grammar.others(phrase)?;
+    Some(Task::Others { phrase: phrase.to_owned(), grammar: text.into() })
 }
 
 /// What every answer that is compared is heard as, so that it can be heard while the caller speaks.
@@ -53,10 +62,11 @@ pub(super) fn standing(has_narrow: bool) -> impl Iterator<Item = (Which, Task)> 
 }
 
 /// How a phrase fits, for one model.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 struct Fit {
     /// Scores of the whole path, with what the grammar charges.
     total: i64,
+    words: Vec<Segment>,
     /// Acoustic score of the words, and their frames.
     score: i64,
     frames: i32,
@@ -66,10 +76,12 @@ struct Fit {
 #[derive(Default)]
 struct Heard {
     best: Option<String>,
-    /// Scores of the path through sounds; none where they were not asked.
-    sounds: Option<i64>,
+    /// The path through sounds; none where they were not asked.
+    sounds: Option<Vec<Segment>>,
     /// None: it cannot be heard as that.
     fits: BTreeMap<String, Option<Fit>>,
+    /// Score of the best of the phrases that sound different from the one that this model heard.
+    others: Option<i64>,
 }
 
 /// An utterance that is heard again.
@@ -104,7 +116,10 @@ impl Again {
         let heard = self.heard[which as usize].get_or_insert_default();
         let fit = fit(path);
         match task {
-            Task::Sounds => heard.sounds = Some(path.iter().map(charged).sum()),
+            Task::Sounds => heard.sounds = Some(path.to_vec()),
+            Task::Others { phrase, .. } => {
+                heard.others = (heard.best.as_ref() == Some(&phrase)).then(|| fit.map(|(_, fit)| fit.total)).flatten();
+            }
             Task::Phrases => {
                 if let Some((text, fit)) = fit {
                     heard.best = Some(text.clone());
@@ -147,6 +162,10 @@ impl Again {
         self.compared = true;
         for which in [Which::Main, Which::Narrow, Which::Digits] {
             let Some(heard) = &self.heard[which as usize] else { continue };
+            // The model of digits knows too few to tell by them what was none.
+            let best = heard.best.as_ref().filter(|_| which != Which::Digits);
+            let held = best.and_then(|best| others(&self.grammar, best));
+            self.todo.extend(held.map(|task| (which, task)));
             let open = candidates.iter().filter(|phrase| !heard.fits.contains_key(*phrase));
             self.todo.extend(open.map(|phrase| (which, Task::Phrase(phrase.clone()))));
         }
@@ -158,24 +177,44 @@ impl Again {
     }
 
     fn evidence(&self, phrase: &str) -> Evidence {
-        let main = self.heard.iter().flatten().find_map(|heard| *heard.fits.get(phrase)?);
+        let fit = |which: Which| self.heard[which as usize].as_ref()?.fits.get(phrase)?.as_ref();
+        let main = [Which::Main, Which::Narrow, Which::Digits].into_iter().find_map(fit);
         let frames = main.map_or(1.0, |fit| fit.frames as f32);
+        let measured = [Which::Narrow, Which::Main]
+            .into_iter()
+            .find_map(|which| Some((self.heard[which as usize].as_ref()?.sounds.as_ref()?, fit(which))));
+        let (word, worst) = match measured {
+            Some((sounds, Some(fit))) => words_against(&fit.words, sounds),
+            _ => (UNHEARD, UNHEARD),
+        };
         let opinion = |which: Which| {
             let heard = self.heard[which as usize].as_ref()?;
-            let agrees = heard.best.as_deref() == Some(phrase);
-            let best = || heard.fits.get(heard.best.as_ref()?)?.map(|fit| fit.total);
-            let gap = match (heard.fits.get(phrase), heard.sounds.or_else(best)) {
-                (Some(Some(fit)), Some(measure)) => (measure - fit.total) as f32 / frames,
-                _ => UNHEARD,
+            let is_best = heard.best.as_deref() == Some(phrase);
+            let best = || Some(heard.fits.get(heard.best.as_ref()?)?.as_ref()?.total);
+            let Some(fit) = fit(which) else {
+                return Some(Opinion { behind: UNHEARD * frames, gap: UNHEARD, margin: -UNHEARD, agrees: is_best });
             };
-            Some(Opinion { gap, agrees })
+            let sounds = || Some(heard.sounds.as_ref()?.iter().map(charged).sum::<i64>());
+            let behind = sounds().or_else(best).map_or(0, |measure| measure - fit.total);
+            let rival = if is_best { heard.others } else { best() };
+            let per_frame = |score: i64| score as f32 / fit.frames as f32;
+            Some(Opinion {
+                behind: behind as f32,
+                gap: per_frame(behind),
+                margin: rival.map_or(ALONE, |rival| per_frame(fit.total - rival).clamp(-CLEAR, CLEAR)),
+                agrees: is_best,
+            })
         };
         Evidence {
             score: main.map_or(0.0, |fit| fit.score as f32 / frames),
             share: self.first.evidence.share,
             frames,
+            sounds: self.grammar.sounds(phrase) as f32,
             words: phrase.split(' ').count() as f32,
-            agree: self.first.text == phrase,
+            number: !self.grammar.is_phrase(phrase),
+            first: if self.first.text == phrase { self.first.confidence } else { 0.0 },
+            word,
+            worst,
             opinions: match self.main {
                 Kind::Wide => [Which::Main, Which::Narrow, Which::Digits].map(opinion),
                 Kind::Narrow => [None, opinion(Which::Main), opinion(Which::Digits)],
@@ -187,21 +226,41 @@ impl Again {
 /// What a frame costs more than sounds do where a phrase cannot be heard at all.
 const UNHEARD: f32 = 100.0;
 
+/// How much better a frame of a phrase fits than any other's at most: more says no more.
+const CLEAR: f32 = 15.0;
+/// What stands for that where a phrase is held against nothing: between what was said and what was not.
+const ALONE: f32 = 4.0;
+
+/// How much worse a frame of the words fits than the sounds at the same time: on average, and of the worst word.
+fn words_against(words: &[Segment], sounds: &[Segment]) -> (f32, f32) {
+    let of_sounds = |word: &Segment| {
+        let shared = |sound: &Segment| (word.last.min(sound.last) - word.first.max(sound.first) + 1).max(0) as f32;
+        sounds.iter().map(|sound| charged(sound) as f32 * shared(sound) / sound.frames() as f32).sum::<f32>()
+    };
+    let behind: Vec<(f32, f32)> =
+        words.iter().map(|word| (of_sounds(word) - charged(word) as f32, word.frames() as f32)).collect();
+    let (all, frames) = behind.iter().fold((0.0, 0.0), |(all, frames), (word, long)| (all + word, frames + long));
+    let worst = behind.iter().map(|(word, long)| word / long).fold(f32::NEG_INFINITY, f32::max);
+    if behind.is_empty() { (UNHEARD, UNHEARD) } else { (all / frames, worst) }
+}
+
+/// The words of a path.
+pub(super) fn said(path: &[Segment]) -> String {
+    let words = path.iter().filter(|segment| !is_filler(&segment.word));
+    words.map(|segment| base(&segment.word)).collect::<Vec<_>>().join(" ")
+}
+
 fn charged(segment: &Segment) -> i64 {
     i64::from(segment.acoustic) + i64::from(segment.language)
 }
 
 /// The phrase of a path, and how it fits; none without words.
 fn fit(path: &[Segment]) -> Option<(String, Fit)> {
-    let words = || path.iter().filter(|segment| !is_filler(&segment.word));
-    let frames: i32 = words().map(Segment::frames).sum();
-    let text = words().map(|segment| base(&segment.word)).collect::<Vec<_>>().join(" ");
-    let fit = Fit {
-        total: path.iter().map(charged).sum(),
-        score: words().map(|segment| i64::from(segment.acoustic)).sum(),
-        frames,
-    };
-    (frames > 0).then_some((text, fit))
+    let words: Vec<Segment> = path.iter().filter(|segment| !is_filler(&segment.word)).cloned().collect();
+    let frames: i32 = words.iter().map(Segment::frames).sum();
+    let score = words.iter().map(|segment| i64::from(segment.acoustic)).sum();
+    let fit = Fit { total: path.iter().map(charged).sum(), words, score, frames };
+    (frames > 0).then(|| (said(path), fit))
 }
 
 #[cfg(test)]
@@ -245,10 +304,20 @@ mod tests {
     fn models_that_agree_are_not_asked_twice_and_are_sure() {
         let (heard, asked) = hear(&["one", "no"], true, |_, task| match task {
             Task::Sounds => ("_N", -45),
+            Task::Others { .. } => ("one", -60),
             _ => ("no", -20),
         });
-        assert!(heard.text == "no" && heard.confidence > 0.5, "{heard:?}");
-        assert_eq!(asked.len(), 3, "{asked:?}");
+        assert_eq!(heard.text, "no");
+        let evidence = heard.evidence;
+        assert_eq!((evidence.word, evidence.worst, evidence.sounds), (-25.0, -25.0, 2.0), "{evidence:?}");
+        let margin = |which: Which| evidence.opinions[which as usize].unwrap().margin;
+        assert_eq!(
+            (margin(Which::Main), margin(Which::Narrow)),
+            (CLEAR, CLEAR),
+            "forty a frame is no more than fifteen"
+        );
+        // The phrases, the others and nothing more by both, sounds by one.
+        assert_eq!(asked.len(), 5, "{asked:?}");
         assert!(asked.iter().all(|(which, _)| *which != Which::Digits), "no is not a digit");
     }
 
@@ -258,8 +327,8 @@ mod tests {
             (_, Task::Sounds) => ("_N", -45),
             (Which::Main, Task::Phrases) => ("no", -20),
             (_, Task::Phrases) => ("one", -20),
-            (Which::Main, Task::Phrase(_)) => ("one", -21),
-            (_, Task::Phrase(_)) => ("no", -60),
+            (Which::Main, Task::Phrase(_) | Task::Others { .. }) => ("one", -21),
+            (_, Task::Phrase(_) | Task::Others { .. }) => ("no", -60),
         });
         assert_eq!(heard.text, "one", "{asked:?}");
         assert!(asked.contains(&(Which::Main, Task::Phrase("one".into()))));
@@ -272,10 +341,21 @@ mod tests {
             (_, Task::Sounds) => ("_N", -45),
             (Which::Digits, _) => ("two", -10),
             (_, Task::Phrases) => ("one", -20),
-            (_, Task::Phrase(_)) => ("two", -21),
+            (_, Task::Phrase(_) | Task::Others { .. }) => ("two", -21),
         });
         assert_eq!(heard.text, "two");
         assert!(asked.contains(&(Which::Digits, Task::Phrase("one".into()))), "{asked:?}");
+    }
+
+    #[test]
+    fn each_word_is_held_against_the_sounds_at_its_time() {
+        let word =
+            |first: i32, last: i32, acoustic: i32| Segment { word: "w".into(), first, last, acoustic, language: 0 };
+        let sounds = [word(0, 9, -100), word(10, 19, -400)];
+        let (word_gap, worst) = words_against(&[word(0, 4, -100), word(5, 14, -300)], &sounds);
+        // The first costs 100 where sounds cost 50, the second 300 where they cost 250.
+        assert!((word_gap - 100.0 / 15.0).abs() < 1e-4 && (worst - 10.0).abs() < 1e-4, "{word_gap} {worst}");
+        assert_eq!(words_against(&[], &sounds), (UNHEARD, UNHEARD));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::again::{Again, Kind, Which, standing};
 use super::band::BandMeter;
 use super::confidence::{SURE, Understood, understand};
 use super::ear::{BEAMS, Ear, Listener, WIDE_BEAMS};
+use super::features::Pace;
 use super::grammar::{Grammar, written};
 use crate::audio::{AudioFrame, FRAME_SAMPLES, MediaTime};
 use crate::engine::asr::level::SpeechLevel;
@@ -87,12 +88,12 @@ struct Utterance {
 impl Decoding {
     /// A decoder with a fresh state. Takes some tens of milliseconds: not for the caller's thread.
     pub fn new(model: &Model, grammar: (u64, Arc<Grammar>)) -> Result<Self, String> {
-        let open = |acoustics, sounds| Ear::open(acoustics, model.narrow_band, &model.extension, sounds);
+        let open = |acoustics, pace, sounds| Ear::open(acoustics, model.narrow_band, &model.extension, pace, sounds);
         let mut new = Self {
-            main: open(&model.main, model.narrow.is_none())?,
-            open: Listener::open(&model.main)?,
-            narrow: model.narrow.as_ref().map(|narrow| open(narrow, true)).transpose()?,
-            digits: model.digits.as_ref().map(|digits| open(digits, true)).transpose()?,
+            main: open(&model.main, Pace::Brisk, model.narrow.is_none())?,
+            open: Listener::open(&model.main, Pace::Spoken)?,
+            narrow: model.narrow.as_ref().map(|narrow| open(narrow, Pace::Brisk, true)).transpose()?,
+            digits: model.digits.as_ref().map(|digits| open(digits, Pace::Spoken, true)).transpose()?,
             kind: model.main.kind,
             grammars: VecDeque::new(),
             meter: BandMeter::default(),
@@ -111,6 +112,7 @@ impl Decoding {
             return Ok(());
         }
         self.stop();
+        self.ears().for_each(Ear::forget_others);
         self.utterance.answer = None;
         if let Some(at) = self.grammars.iter().position(|(known, _)| *known == id)
             && let Some(known) = self.grammars.remove(at)
@@ -123,6 +125,7 @@ impl Decoding {
         if let Some(alone) = &grammar.alone {
             for ear in std::iter::once(&mut self.main).chain(&mut self.narrow) {
                 ear.phrases.learn(&grammar.words)?;
+                ear.others.learn(&grammar.words)?;
                 ear.phrases.compile(&name_alone(id), alone, &WIDE_BEAMS)?;
             }
         }
@@ -202,13 +205,25 @@ impl Decoding {
                 return Ok(Left::Answer);
             }
         }
+        // What it may be instead is heard for the phrase that seems to be the one when the caller pauses.
+        let grammar = self.grammars.back().filter(|_| pause).map(|(_, grammar)| Arc::clone(grammar));
+        if let Some(grammar) = grammar {
+            for ear in std::iter::once(&mut self.main).chain(&mut self.narrow) {
+                if let Some(task) = ear.others(&grammar) {
+                    ear.hear(&task, &name)?;
+                    if ear.feed(&task, STEP)? {
+                        return Ok(Left::Answer);
+                    }
+                }
+            }
+        }
         Ok(Left::Nothing)
     }
 
     /// An answer is compared with what else it may be: the phrases are known, and the utterance is short.
     fn compares(&self) -> bool {
         let alone = self.grammars.back().is_some_and(|(_, grammar)| grammar.alone.is_some());
-        alone && self.main.features.len() <= SECOND_LIMIT
+        alone && self.main.features.len(Pace::Spoken) <= SECOND_LIMIT
     }
 
     /// Nothing else needs to be asked. Scores of a narrow model say nothing by themselves, and a model of digits knows better.

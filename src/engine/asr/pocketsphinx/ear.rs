@@ -4,12 +4,12 @@
 //! its own, and they hear the utterance while it is spoken.
 
 use super::acoustics::Acoustics;
-use super::again::{Kind, Task};
+use super::again::{Kind, Task, others, said};
 use super::band::NarrowBand;
 use super::dictionary::Pronunciations;
-use super::features::Features;
+use super::features::{Features, Pace};
 use super::ffi::{Cepstrum, Decoder, Segment};
-use super::grammar::{LANGUAGE_WEIGHT, phrase_text};
+use super::grammar::{Grammar, LANGUAGE_WEIGHT, phrase_text};
 use crate::audio::bandwidth::BandModel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +34,10 @@ pub(super) struct Ear {
     pub features: Features,
     /// Hears the phrases, or one of them.
     pub phrases: Listener,
+    /// Hears what it was not, if it was one of the phrases.
+    pub others: Listener,
+    /// What seemed to be said when that was last asked, and what it was held against.
+    seemed: Option<(String, Option<Task>)>,
     /// Hears sounds; none where nobody asks for them.
     pub sounds: Option<Listener>,
 }
@@ -44,6 +48,7 @@ impl Ear {
         acoustics: &Acoustics,
         how: NarrowBand,
         extension: &Arc<BandModel>,
+        pace: Pace,
         sounds: bool,
     ) -> Result<Self, String> {
         let options = acoustics.options();
@@ -51,18 +56,36 @@ impl Ear {
         let how = if narrow { NarrowBand::Plain } else { how };
         Ok(Self {
             features: Features::new(&options, how, narrow, extension)?,
-            phrases: Listener::open(acoustics)?,
-            sounds: sounds.then(|| Listener::open(acoustics)).transpose()?,
+            phrases: Listener::open(acoustics, pace)?,
+            others: Listener::open(acoustics, pace)?,
+            seemed: None,
+            sounds: sounds.then(|| Listener::open(acoustics, pace)).transpose()?,
         })
     }
 
     /// Hears the utterance as this, from its beginning unless it is being heard so; `phrases` is the name of their grammar.
     pub fn hear(&mut self, task: &Task, phrases: &str) -> Result<(), String> {
         match task {
+            Task::Others { grammar, .. } => self.others.hear_only(grammar),
             Task::Phrases => self.phrases.hear(phrases),
             Task::Phrase(phrase) => self.phrases.hear_phrase(phrase),
             Task::Sounds => self.listener(task)?.0.hear(SOUNDS),
         }
+    }
+
+    /// What the phrase that seems to be said so far is to be held against.
+    pub fn others(&mut self, grammar: &Grammar) -> Option<Task> {
+        let phrase = said(&self.phrases.path());
+        if self.seemed.as_ref().is_none_or(|(seemed, _)| *seemed != phrase) {
+            let task = others(grammar, &phrase);
+            self.seemed = Some((phrase, task));
+        }
+        self.seemed.as_ref().and_then(|(_, task)| task.clone())
+    }
+
+    /// Something else is expected.
+    pub fn forget_others(&mut self) {
+        self.seemed = None;
     }
 
     /// Hears the next `frames` of the utterance; true when there are more.
@@ -80,6 +103,7 @@ impl Ear {
     fn listener(&mut self, task: &Task) -> Result<(&mut Listener, &Features), String> {
         let listener = match task {
             Task::Sounds => self.sounds.as_mut().ok_or("nobody was to hear sounds with this model")?,
+            Task::Others { .. } => &mut self.others,
             Task::Phrases | Task::Phrase(_) => &mut self.phrases,
         };
         Ok((listener, &self.features))
@@ -88,6 +112,7 @@ impl Ear {
     /// Ends whatever is being heard.
     pub fn stop(&mut self) {
         self.phrases.stop();
+        self.others.stop();
         if let Some(sounds) = &mut self.sounds {
             sounds.stop();
         }
@@ -97,21 +122,26 @@ impl Ear {
 /// A decoder, what it knows and how far it has heard the utterance.
 pub(super) struct Listener {
     decoder: Decoder,
+    pace: Pace,
     words: BTreeSet<String>,
     /// The grammar that the utterance is heard with from its beginning; none: it is not being heard.
     hearing: Option<String>,
+    /// The text of the grammar that was given without a name.
+    only: Option<Arc<str>>,
     frames: Vec<Cepstrum>,
     /// Frames given to the decoder in this pass.
     fed: usize,
 }
 
 impl Listener {
-    /// One that knows sounds and no words.
-    pub fn open(acoustics: &Acoustics) -> Result<Self, String> {
+    /// One that knows sounds and no words, and hears at this pace.
+    pub fn open(acoustics: &Acoustics, pace: Pace) -> Result<Self, String> {
         let mut new = Self {
             decoder: Decoder::new(&acoustics.options())?,
+            pace,
             words: BTreeSet::new(),
             hearing: None,
+            only: None,
             frames: Vec::new(),
             fed: 0,
         };
@@ -167,6 +197,19 @@ impl Listener {
         Ok(())
     }
 
+    /// Hears the utterance with this grammar, from its beginning unless it is being heard with it.
+    pub fn hear_only(&mut self, text: &Arc<str>) -> Result<(), String> {
+        if self.only.as_ref() == Some(text) && self.hears() {
+            return Ok(());
+        }
+        if self.only.as_ref() != Some(text) {
+            self.rest()?;
+            self.compile(ONE, text, &WIDE_BEAMS)?;
+            self.only = Some(Arc::clone(text));
+        }
+        self.hear(ONE)
+    }
+
     /// Begins to hear the utterance as this phrase and nothing else.
     pub fn hear_phrase(&mut self, phrase: &str) -> Result<(), String> {
         self.rest()?;
@@ -181,11 +224,11 @@ impl Listener {
 
     /// Hears the next `frames` of the utterance; true when there are more.
     pub fn feed(&mut self, utterance: &Features, frames: usize) -> Result<bool, String> {
-        let (from, all) = (self.fed, utterance.len());
+        let (from, all) = (self.fed, utterance.len(self.pace));
         let end = (from + frames).min(all);
         self.fed = end;
         if end > from {
-            utterance.copy(from, end, &mut self.frames);
+            utterance.copy(self.pace, from, end, &mut self.frames);
             self.decoder.process(&mut self.frames)?;
         }
         Ok(end < all)
@@ -193,8 +236,8 @@ impl Listener {
 
     /// Ends the pass; its best path.
     pub fn close(&mut self, utterance: &Features) -> Result<Vec<Segment>, String> {
-        let last = utterance.len();
-        utterance.copy(last.saturating_sub(1), last, &mut self.frames);
+        let last = utterance.len(self.pace);
+        utterance.copy(self.pace, last.saturating_sub(1), last, &mut self.frames);
         for _ in 0..TRAIL {
             self.decoder.process(&mut self.frames)?;
         }

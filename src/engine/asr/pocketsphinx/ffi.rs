@@ -127,7 +127,9 @@ pub(super) fn apart(work: impl Fn() -> Result<(), String>) -> Result<(), String>
         -1 => Err(format!("the system gives no process to try it in: {}", std::io::Error::last_os_error())),
         0 => copied(&work, most),
         copy => match waited(copy) {
-            Some(COPY_GOOD) | None => Ok(()),
+            Some(COPY_GOOD) => Ok(()),
+            None => Err("it cannot be tried here: the system does not tell how a copy of the program ended (is SIGCHLD ignored by what \
+                         started it?)".to_owned()),
             // It can be asked here, too.
             Some(COPY_REFUSED) => work(),
             Some(_) => Err("the library cannot read it and would end the program".to_owned()),

@@ -15,6 +15,7 @@
 //! heard with a grammar that knows the phrases alone, for the answers that this one is not sure of. The best of them always
 //! comes out; how much worse it fits than any sounds says whether it was said (`again`, `confidence`).
 
+use super::alike::difference;
 use super::dictionary::{Dictionary, Pronunciations, is_han};
 use crate::speech::{AnswerKind, Expectation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,11 @@ const AGAIN: f32 = 1e-2;
 pub(super) const MAX_PHRASES: usize = 1024;
 /// Words in one phrase; what follows is not needed to tell it from others.
 const MAX_WORDS: usize = 24;
+
+/// Phrases that sound at least this different are not mistaken for one another by who says them.
+const DIFFERENT: f32 = 0.5;
+/// Other phrases that one is held against at most.
+const MAX_OTHERS: usize = 100;
 
 /// Phones that stand for unknown speech: one of each broad class is enough to imitate, and costs a tenth of all 39 of English.
 /// First those of English, then those of the Mandarin models.
@@ -119,6 +125,8 @@ pub(super) struct Grammar {
     pub digits: Option<Digits>,
     /// Words of the expectation that cannot be heard, in order.
     pub missing: Vec<String>,
+    /// The phrases, word by word.
+    phrases: Vec<Vec<String>>,
 }
 
 /// A grammar of digits.
@@ -219,7 +227,41 @@ impl Grammar {
         words.extend(sounds.unknown.iter().map(|phone| (marked(phone), vec![phone.clone()])));
         let closed = (number || !phrases.is_empty()).then(|| alone(phrases.iter(), &numerals));
         let digits = digits.and_then(|dictionary| Digits::compile(&phrases, &numerals, dictionary));
-        Self { text: graph.text(), alone: closed, words, digits, missing }
+        Self { text: graph.text(), alone: closed, words, digits, missing, phrases }
+    }
+
+    /// A grammar of the phrases that sound different from this one, of many those that are most like it; none where there are
+    /// none, or where it is no phrase but a number.
+    pub fn others(&self, phrase: &str) -> Option<String> {
+        let said = |words: &[String]| -> Vec<&str> {
+            let first = words.iter().filter_map(|word| self.words.get(word)?.first());
+            first.flat_map(|phones| phones.split(' ')).collect()
+        };
+        if !self.is_phrase(phrase) {
+            return None;
+        }
+        let words: Vec<String> = phrase.split(' ').map(str::to_owned).collect();
+        let sound = said(&words);
+        let mut others: Vec<(f32, &Vec<String>)> = self
+            .phrases
+            .iter()
+            .map(|other| (difference(&sound, &said(other)), other))
+            .filter(|(difference, _)| *difference >= DIFFERENT)
+            .collect();
+        others.sort_by(|one, other| one.0.total_cmp(&other.0));
+        others.truncate(MAX_OTHERS);
+        (!others.is_empty()).then(|| alone(others.into_iter().map(|(_, words)| words), []))
+    }
+
+    /// Whether this is one of the phrases, and no number.
+    pub fn is_phrase(&self, text: &str) -> bool {
+        self.phrases.iter().any(|phrase| phrase.iter().map(String::as_str).eq(text.split(' ')))
+    }
+
+    /// How many sounds a phrase has.
+    pub fn sounds(&self, phrase: &str) -> usize {
+        let words = phrase.split(' ').filter_map(|word| self.words.get(word)?.first());
+        words.map(|phones| phones.split(' ').count()).sum()
     }
 }
 
@@ -396,6 +438,16 @@ mod tests {
     fn one_phrase_is_a_grammar() {
         let text = phrase_text("call me");
         assert!(text.contains("TRANSITION 3 4 1 call\nTRANSITION 4 1 1 me\n"), "{text}");
+    }
+
+    #[test]
+    fn a_phrase_is_held_against_those_that_sound_different() {
+        let grammar = compile(&expectation(AnswerKind::Number, &["call me", "call me back", "one", "no"]));
+        let others = grammar.others("call me back").unwrap();
+        assert!(others.contains(" one\n") && others.contains(" no\n") && !others.contains("call"), "{others}");
+        assert!(grammar.others("one two").is_none(), "a number is no phrase");
+        assert!(compile(&expectation(AnswerKind::Choice, &["no"])).others("no").is_none());
+        assert_eq!((grammar.sounds("call me"), grammar.sounds("one two")), (5, 5));
     }
 
     #[test]

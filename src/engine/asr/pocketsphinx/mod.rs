@@ -5,6 +5,7 @@
 
 mod acoustics;
 mod again;
+mod alike;
 mod band;
 mod confidence;
 mod decode;

@@ -8,6 +8,7 @@ use super::again::Task;
 use super::band::NarrowBand;
 use super::dictionary::Dictionary;
 use super::ear::Ear;
+use super::features::Pace;
 use super::{Config, ENGLISH, MANDARIN, ffi};
 use crate::audio::bandwidth::BandModel;
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ fn without(key: &str, what: &str, get: &str) -> String {
 pub(super) fn tried(model: &Acoustics) -> Result<(), String> {
     let extension = Arc::new(BandModel::zero());
     ffi::apart(|| {
-        let mut ear = Ear::open(model, NarrowBand::Plain, &extension, true)?;
+        let mut ear = Ear::open(model, NarrowBand::Plain, &extension, Pace::Spoken, true)?;
         let mut seed = 1_u32;
         let noise = std::iter::repeat_with(|| {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

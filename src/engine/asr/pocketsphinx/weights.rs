@@ -159,10 +159,9 @@ fn sounds(file: &Start) -> Result<(), String> {
     numbers.at = numbers.at.saturating_add(description as usize);
     let counts = (0..COUNTS).map(|_| numbers.next()).collect::<Result<Vec<u32>, _>>()?;
     let most = file.length.saturating_sub(numbers.at as u64);
-    // The last one is the number of the silence, the third may be 0 where states differ.
+    // The third may be 0 where states differ, the last ones, too; the very last is the number of the silence.
     let sound = counts.iter().enumerate().all(|(index, &count)| match index {
         2 => u64::from(count) <= most,
-        COUNTS.. => true,
         _ => u64::from(count) <= most && (count > 0 || index > 6),
     });
     // Each phone takes twelve bytes.

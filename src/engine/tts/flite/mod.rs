@@ -56,16 +56,24 @@ impl Synthesizer for Flite {
         NAME
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        self.choose(what).map(drop)
+    }
+
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
+        let voice = self.choose(what)?;
+        let voice = Voice { library: self.library, voice };
+        Ok(Box::new(Line::start(Box::new(voice), &self.pool, &what.text, wake)?))
+    }
+}
+
+impl Flite {
+    /// The voice for a line.
+    fn choose(&self, what: &SpeechRequest) -> Result<&'static str, EngineError> {
         if what.language.0 != "en" && !what.language.0.starts_with("en-") {
             return Err(EngineError::Language { engine: NAME.to_owned(), language: what.language.to_string() });
         }
-        let voice = match &what.voice {
-            Some(name) => known(self.library, name)?,
-            None => self.voice,
-        };
-        let voice = Voice { library: self.library, voice };
-        Ok(Box::new(Line::start(Box::new(voice), &self.pool, &what.text, wake)?))
+        what.voice.as_ref().map_or(Ok(self.voice), |name| known(self.library, name))
     }
 }
 

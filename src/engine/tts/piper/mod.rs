@@ -114,6 +114,10 @@ impl Synthesizer for Piper {
         NAME
     }
 
+    fn has_voice(&self, what: &SpeechRequest) -> Result<(), EngineError> {
+        self.choose(what).map(drop)
+    }
+
     fn speak(&self, what: &SpeechRequest, wake: Wake) -> Result<Box<dyn SynthesisStream>, EngineError> {
         let (voice, speaker) = self.choose(what)?;
         Ok(Box::new(Line::start(Box::new(Speaker { voice, speaker }), &self.pool, &what.text, wake)?))
