@@ -74,6 +74,8 @@ const ENDS: f32 = 0.85;
 const OBJECTS: f32 = 0.45;
 /// Where the answer to a question about needs is awaited, an objection must be plainer: most of what is said there is that answer.
 const OBJECTS_INSTEAD: f32 = 0.75;
+/// And a wish to buy, plainer still: needs are told in its words.
+const SIGNALS_INSTEAD: f32 = 0.95;
 /// A yes that was awaited is taken from here on: going on is what costs least when it was none.
 const AGREES: f32 = 0.45;
 /// An objection that is read so surely is one, though the words are none that callers usually say.
@@ -131,6 +133,7 @@ impl Dialogue {
             }
             Action::Object(_) if self.asked_for().is_some() => Some(usual.max(OBJECTS_INSTEAD)),
             Action::Object(_) => Some(usual.min(OBJECTS)),
+            Action::BuyingSignal if self.asked_for().is_some() => Some(usual.max(SIGNALS_INSTEAD)),
             Action::Confirm if self.awaits().has(action) => Some(usual.min(AGREES)),
             _ => Some(usual),
         }
@@ -166,7 +169,9 @@ impl Dialogue {
             (Some((what, _)), _) => Some(*what),
             (None, read) => read,
         };
-        let signal = selling && self.is_signal(flow, heard, sure.map(|reading| reading.action));
+        // What is known by its words calls for no offer because it is read as a wish, too: most of it are questions.
+        let read = sure.filter(|_| by_phrase.is_none_or(|(_, found)| weak(found)));
+        let signal = selling && self.is_signal(flow, heard, read.map(|reading| reading.action));
         let last = || match found {
             // A star takes what is left.
             Some((what, _)) => Some(what),
