@@ -2,7 +2,7 @@
 //! the better engine is tried again, after a while.
 
 use super::Links;
-use crate::audio::AudioFrame;
+use crate::audio::{AudioFrame, MediaTime};
 use crate::id::CallId;
 use crate::speech::{
     EngineError, EngineKind, Expectation, Hypothesis, HypothesisKind, Language, Recognizer, RecognizerStream, Wake,
@@ -81,6 +81,8 @@ struct Serving {
     patience: Duration,
     back_at: Option<Instant>,
     dead: Option<EngineError>,
+    /// The end of what nobody understood, to be told.
+    lost: Option<MediaTime>,
 }
 
 impl Serving {
@@ -106,6 +108,7 @@ impl Serving {
             // The better ones may be busy, or left alone for some seconds only.
             back_at: (index > 0).then(|| Instant::now() + patience),
             dead: None,
+            lost: None,
         })
     }
 
@@ -135,8 +138,9 @@ impl Serving {
         let mut opened = self.links.open(self.index + 1, &open).ok();
         let mut again = true;
         if opened.is_none() && self.deaths < LIVES {
-            // Whoever waited for an answer until now waits no longer: the next utterance is heard.
+            // Whoever waited for an answer until now waits no longer: nothing was understood, and the next utterance is heard.
             again = !self.flushing;
+            self.lost = self.heard.back().filter(|_| !again).map(AudioFrame::end);
             // The breakers are for those who have a choice.
             let before = self.links.open_among(0..self.index, &open).ok();
             opened = before.or_else(|| Some((self.index, open(&*self.links.links.get(self.index)?.engine).ok()?)));
@@ -194,6 +198,10 @@ impl RecognizerStream for Serving {
 
     fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>> {
         loop {
+            if let Some(covers) = self.lost.take() {
+                let (kind, text) = (HypothesisKind::Final, String::new());
+                return Some(Ok(Hypothesis { kind, text, confidence: 0.0, covers, degraded: true }));
+            }
             if let Some(error) = &self.dead {
                 return Some(Err(error.clone()));
             }
@@ -224,7 +232,6 @@ impl RecognizerStream for Serving {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::MediaTime;
 
     /// Answers a flush with what happened to it; dies with the frame of that number.
     struct Engine {
@@ -420,7 +427,8 @@ mod tests {
         let mut stream = open(1);
         push(&mut *stream, 4);
         stream.flush();
-        assert!(stream.poll().is_none(), "its answer would come too late");
+        assert_eq!(answer(&mut *stream), "", "its answer would come too late");
+        assert!(stream.poll().is_none());
         stream.finish();
         push(&mut *stream, 3);
         stream.flush();
