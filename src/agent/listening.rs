@@ -202,8 +202,10 @@ impl Agent {
 
     /// The caller's turn is over.
     pub(super) fn turn_over(&mut self, at: MediaTime) {
-        let paused = matches!(self.hearing.voice(), Some(Voice::Paused { .. }));
-        let wait = if paused { self.wait_ms() } else { 0 };
+        let wait = match self.hearing.voice() {
+            Some(Voice::Paused { .. }) => self.wait_ms(),
+            _ => 0,
+        };
         let Some(turn) = self.hearing.take(at) else { return };
         self.note(at, Stage::Decided { wait_ms: wait });
         let words = !says_nothing(&turn.text);
@@ -216,9 +218,6 @@ impl Agent {
                 self.begin_again(at);
             }
             return;
-        }
-        if paused {
-            self.hearing.turn_counts();
         }
         if matches!(self.phase, Phase::Talking(_)) || words {
             let emotion = self.sounded(at, &turn);

@@ -154,7 +154,10 @@ mod tests {
         assert_eq!(address("192.0.2.1").await.unwrap(), "192.0.2.1:5060");
         assert_eq!(address("192.0.2.1:5070").await.unwrap(), "192.0.2.1:5070");
         assert_eq!(address("Example.com").await.unwrap(), "127.0.0.1:5099");
-        assert_eq!(address("localhost:5061").await.unwrap(), "127.0.0.1:5061");
+        // A system without /etc/hosts does not know it.
+        if std::net::ToSocketAddrs::to_socket_addrs("localhost:5061").is_ok() {
+            assert_eq!(address("localhost:5061").await.unwrap(), "127.0.0.1:5061");
+        }
         assert!(address("nobody.invalid:5060").await.unwrap_err().starts_with("cannot resolve nobody.invalid:5060"));
     }
 }

@@ -159,12 +159,6 @@ impl Hearing {
     /// The caller went on after a silence of this length that had been taken for the end of the turn.
     pub fn went_on_after(&mut self, pause_ms: f64) {
         self.pace.went_on_after(pause_ms);
-        self.pace.turn_taken_back();
-    }
-
-    /// What was taken was a turn of the caller, and neither our echo nor a noise.
-    pub fn turn_counts(&mut self) {
-        self.pace.turn_over();
     }
 
     /// What is known of the pause, for an answer of this kind; `telling`: whatever is said is one.
@@ -326,6 +320,9 @@ impl Hearing {
     /// interrupt until the next edge.
     pub fn take(&mut self, at: MediaTime) -> Option<CallerTurn> {
         let open = self.open.take()?;
+        if matches!(open.voice, Voice::Paused { .. }) {
+            self.pace.turn_over();
+        }
         let (ended, voiced) = match open.voice {
             Voice::Paused { last, .. } => (last, open.voiced_samples),
             Voice::Speaking { onset, .. } => {

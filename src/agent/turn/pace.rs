@@ -43,11 +43,6 @@ impl Pace {
         self.turns += 1.0;
     }
 
-    /// The last turn was not over.
-    pub fn turn_taken_back(&mut self) {
-        self.turns = (self.turns - 1.0).max(0.0);
-    }
-
     /// How often this caller pauses within a turn against the usual: 1 is usual, 2 is twice as often.
     pub fn hesitation(&self) -> f64 {
         let own = self.pauses - PRIOR_PAUSES;
@@ -87,8 +82,6 @@ mod tests {
         assert!((pace.hesitation() - 1.0).abs() < 1e-9);
         (0..3).for_each(|_| pace.turn_over());
         assert!((pace.hesitation() - 0.5).abs() < 1e-9);
-        pace.turn_taken_back();
-        assert!((pace.hesitation() - 0.6).abs() < 1e-9);
         (0..20).for_each(|_| pace.went_on_after(400.0));
         assert!(pace.hesitation() > 2.0);
     }
