@@ -65,13 +65,14 @@ impl Late {
         self.0.push_back((at, ms));
     }
 
-    /// One in twenty is over the limit: until when there are enough of them to say so.
+    /// One in twenty is over the limit, and more than one: until when there are enough of them to say so.
     fn over_until(&mut self, now: Instant, limit: f64) -> Option<Instant> {
         while self.0.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > WINDOW) {
             self.0.pop_front();
         }
         let last_needed = self.0.len().checked_sub(FEWEST).and_then(|index| self.0.get(index))?;
-        (self.p95()? > limit).then(|| last_needed.0 + WINDOW)
+        let alone = self.0.iter().filter(|(_, ms)| *ms > limit).count() < 2;
+        (!alone && self.p95()? > limit).then(|| last_needed.0 + WINDOW)
     }
 
     /// The 95th percentile, by nearest rank.
@@ -128,7 +129,7 @@ mod tests {
         for n in 0..10 {
             patient.heard(start + Duration::from_secs(n), 1_500.0);
             load.answered(start, 200.0);
-            load.heard(start + Duration::from_secs(n), if n < 9 { 300.0 } else { 1_500.0 });
+            load.heard(start + Duration::from_secs(n), if n < 8 { 300.0 } else { 1_500.0 });
         }
         let now = start + Duration::from_secs(10);
         assert_eq!(load.busy_until(now), Some(start + Duration::from_secs(2) + WINDOW), "until eight of them are left");
