@@ -47,6 +47,8 @@ PLAIN = [question.replace("[320] ", "").replace("[460] ", "").replace("[280] ", 
 SHORT = "It starts at ten in the morning and you are very welcome."
 LONG = ("I am happy to tell you. There is so much to see and to do on that day. You can play music and cook with us. "
         "There is sport for everybody who likes it. And at noon there is soup and cake for you.")
+# What tipring lets a model say: figures that no fact has are not spoken.
+FACTS = "It starts at ten in the morning. At noon there is soup and cake."
 SCENARIOS = {
     "speech": {"model": (0.15, 0.02, SHORT), "say": QUESTIONS[:6], "phone": []},
     "barge-in": {"model": (0.15, 0.12, LONG), "say": PLAIN[:1], "barge": PLAIN[1:6], "phone": []},
@@ -245,6 +247,7 @@ max = 10
 finally = {{ hang_up = true }}
 [state.listen]
 say = "Hello, how can I help you?"
+expect = "choice"
 [[state.listen.on]]
 phrases = {phrases}
 goto = "answer"
@@ -255,10 +258,11 @@ hang_up = true
 phrases = ["*"]
 goto = "answer"
 [state.answer]
-ask = "Answer the question."
+ask = "Answer the question. {FACTS}"
 template = "I do not know that."
 goto = "more"
 [state.more]
+expect = "choice"
 [[state.more.on]]
 phrases = {phrases}
 goto = "answer"
