@@ -102,7 +102,7 @@ impl Default for Config {
             turn: Vec::new(),
             workers: 0,
             tts_first_sound_ms: 1_000,
-            tts_cache_mb: 64,
+            tts_cache_mb: 256,
             onnxruntime: None,
             emotion: emotion::Config::default(),
             earshot: vad::EarshotConfig::default(),
