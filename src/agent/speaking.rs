@@ -269,7 +269,8 @@ impl Agent {
         self.report(AgentEvent::Turn(record));
     }
 
-    /// A line could not be said. It is tried once more; then the fallback line must do.
+    /// A line could not be said. It is tried once more, before those that stand behind it; then they must do, and where there
+    /// are none the fallback line.
     pub(super) fn line_failed(&mut self, at: MediaTime, ended: Ended) {
         if let Some(record) = ended.record {
             self.record(record);
@@ -283,8 +284,13 @@ impl Agent {
         talking.quiet_since = at;
         if self.failed_lines >= 3 || self.failed_lines == 2 && !self.lines.any() {
             self.give_up(at, "lines could not be spoken");
-        } else if self.failed_lines == 1 && !self.lines.any() && !self.thinking() {
+        } else if self.failed_lines == 1 {
+            let behind = self.lines.pending_but(None);
+            if self.lines.stop(at, &self.config) {
+                self.out.push_back(Action::StopSpeaking);
+            }
             self.say(at, line.what);
+            behind.into_iter().for_each(|line| self.say(at, line));
         }
     }
 

@@ -315,6 +315,16 @@ fn a_line_that_cannot_be_spoken_is_tried_again_then_replaced() {
 }
 
 #[test]
+fn a_line_that_cannot_be_spoken_is_tried_again_before_those_behind_it() {
+    let mut session = Session::new(FLOW);
+    session.faults = Faults { unspeakable: Some("Great"), ..Faults::default() };
+    session.caller(2_000, 400, "yes").run(5_500);
+    let (reply, question) = ("Great.", "What do you want to eat?");
+    assert_eq!(session.lines()[1..5], [reply, question, reply, question]);
+    assert_eq!(session.transcript()[2..], [format!("A {question}")], "the one behind it was said once, and is enough");
+}
+
+#[test]
 fn an_agent_without_a_voice_ends_the_call() {
     let mut session = Session::new(FLOW);
     session.faults = Faults { unspeakable: Some(""), ..Faults::default() };
