@@ -1,6 +1,6 @@
 //! Spoken digits: "five five five, double two, oh one" is 5552201.
 
-use crate::nlu::numerals::{chinese, english};
+use crate::nlu::numerals::{SMALL, TENS, chinese, english};
 
 /// The digit that one word, or one Chinese character, stands for.
 fn digit(word: &str) -> Option<char> {
@@ -36,41 +36,11 @@ fn ten(word: &str) -> Option<char> {
 }
 
 /// The words with which numbers are spoken, for the recogniser.
-pub(crate) const NUMBER_WORDS: [&str; 33] = [
-    "zero",
-    "oh",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-    "hundred",
-    "thousand",
-    "double",
-    "triple",
-];
+pub(crate) fn number_words() -> impl Iterator<Item = &'static str> {
+    let (zero, others) = SMALL.split_at(1);
+    let small = zero.iter().chain(&["oh"]).chain(others);
+    small.chain(&TENS).chain(&["hundred", "thousand", "double", "triple"]).copied()
+}
 
 /// All digits in a sequence of words, in order.
 pub(crate) fn digits(words: &[String]) -> String {

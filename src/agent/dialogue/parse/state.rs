@@ -4,7 +4,7 @@ use super::reader::{Reader, StepKeys};
 use crate::agent::dialogue::document::{Names, RouteDoc, StateDoc};
 use crate::agent::dialogue::flow::{AskModel, Outcome, Retry, State, Step};
 use crate::agent::dialogue::guard::Guard;
-use crate::agent::dialogue::numbers::NUMBER_WORDS;
+use crate::agent::dialogue::numbers::number_words;
 use crate::agent::dialogue::selling::{DISCLOSURES, Kind, Need};
 use crate::speech::{AnswerKind, Expectation, Language};
 use std::collections::BTreeSet;
@@ -129,7 +129,7 @@ impl Reader {
             self.warning(line, "expect = \"number\" without 'collect': the digits are not kept");
         }
         if collect.is_some() {
-            phrases.extend(NUMBER_WORDS.iter().map(|word| (*word).to_owned()));
+            phrases.extend(number_words().map(str::to_owned));
         }
         phrases.extend(in_turn(defaults.spoken, if selling { defaults.selling_spoken } else { &[] }));
         let mut seen = BTreeSet::new();
