@@ -51,9 +51,12 @@ install_with_apt() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "$@"
 }
 
-# Fetches the library that engines with ONNX models open. Those without serve when it cannot be had: a notice, no failure.
+# Fetches the library that engines with ONNX models open. Those without serve when it cannot be had: a notice and false.
 fetch_onnxruntime() {
-  scripts/onnxruntime.sh || say "Going on without libonnxruntime."
+  scripts/onnxruntime.sh || {
+    say "Going on without libonnxruntime."
+    return 1
+  }
 }
 
 # Puts cargo on the PATH: where rustup puts it, for this user or for the one who called sudo.

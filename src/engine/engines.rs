@@ -87,7 +87,7 @@ impl Engines {
         let tts = parts.chain(EngineKind::Tts, &config.tts, Parts::tts, &mut findings)?;
         let llm = parts.chain(EngineKind::Llm, &config.llm, Parts::llm, &mut findings)?;
         findings.extend(parts.notes());
-        let turn = parts.turn(&mut findings);
+        let turn = parts.turn(&mut findings)?;
         let emotion = parts.emotion(&mut findings)?;
         let missing = |kind| missing(&findings, kind);
         // Lines that are made ahead have time; a voice that is slow now is not for that replaced in them for good.
@@ -196,17 +196,19 @@ impl<'a> Parts<'a> {
     }
 
     /// The first turn model that serves. One that does not is a warning: turns end by other signs then.
-    fn turn(&self, findings: &mut Vec<Finding>) -> Option<Arc<dyn TurnDetection>> {
+    fn turn(&self, findings: &mut Vec<Finding>) -> Result<Option<Arc<dyn TurnDetection>>, EngineError> {
         let library = self.config.onnxruntime.as_deref();
-        let mut names = self.config.turn.iter();
-        names.find_map(|name| match turn::build(name, &self.config.smart_turn, library) {
-            Ok(engine) => Some(engine),
-            Err(error) => {
-                let (engine, what) = (name.clone(), error.to_string());
-                findings.push(Finding { kind: EngineKind::Vad, engine, level: Level::Warning, what });
-                None
+        for name in &self.config.turn {
+            match turn::build(name, &self.config.smart_turn, library) {
+                Ok(engine) => return Ok(Some(engine)),
+                Err(error) if !turn::NAMES.contains(&name.as_str()) => return Err(error),
+                Err(error) => {
+                    let (engine, what) = (name.clone(), error.to_string());
+                    findings.push(Finding { kind: EngineKind::Vad, engine, level: Level::Warning, what });
+                }
             }
-        })
+        }
+        Ok(None)
     }
 
     /// Weights that cannot be read are a warning: calls go on without. A name that no engine has is an error.

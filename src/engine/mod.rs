@@ -23,3 +23,10 @@ mod wait;
 pub use config::{Config, ScriptedConfig};
 pub use engines::{Engines, Finding, Level, known, language_model, voice_detection};
 pub use probe::probe;
+
+/// A test cannot run for want of this: it says so and passes, unless `scripts/test` has installed it (`TIPRING_TEST_ENGINES`).
+#[cfg(test)]
+pub(crate) fn skip(what: impl std::fmt::Display) {
+    assert!(std::env::var_os("TIPRING_TEST_ENGINES").is_none(), "installed, but: {what}");
+    eprintln!("skipped: {what}");
+}

@@ -1,6 +1,7 @@
 //! The program as a newcomer meets it: help, mistakes in files, what stands in the way of a call.
 
 use crate::sip_support::{Raw, header};
+use crate::support::skip;
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
@@ -227,7 +228,7 @@ fn the_doctor_names_who_has_a_port_and_who_does_not_answer() {
 }
 
 #[test]
-fn the_doctor_opens_the_emotion_engine() {
+fn the_doctor_opens_the_emotion_engine_and_the_turn_model() {
     let folder = tempfile::tempdir().unwrap();
     let with = |key: &'static str, value: &str| findings(folder.path(), &[(key, value.to_owned())]);
     let (code, found) = with("ENGINE__EMOTION__ENGINE", "prosdy");
@@ -240,6 +241,11 @@ fn the_doctor_opens_the_emotion_engine() {
     finding(&found, "emotion", "ok", "off");
     let (_, found) = with("TURN__MOOD__TRACK", "false");
     finding(&found, "emotion", "ok", "not used");
+    let (code, found) = with("ENGINE__TURN", "smart-trun");
+    assert_eq!(code, Some(1));
+    finding(&found, "turn", "error", "there is no turn model 'smart-trun'; use one of: smart-turn");
+    let (_, found) = with("ENGINE__TURN", "smart-turn");
+    finding(&found, "turn", "warning", "engine.smart_turn.model names no file");
 }
 
 #[test]
@@ -249,7 +255,7 @@ fn the_doctor_hears_and_understands_its_own_voice() {
     let (_, found) = findings(folder.path(), &engines);
     if let Some(missing) = found.iter().find(|f| f["level"] == "error" && (f["check"] == "asr" || f["check"] == "tts"))
     {
-        eprintln!("skipped: {missing}");
+        skip(missing);
         return;
     }
     for codec in CodecKind::ALL {

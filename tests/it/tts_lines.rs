@@ -1,5 +1,6 @@
 //! Lines through the engines as calls use them: how soon they are heard, and what becomes of them when an engine breaks.
 
+use crate::support::skip;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread;
@@ -21,7 +22,7 @@ fn engines(runtime: &tokio::runtime::Runtime, text: &str) -> Option<Engines> {
     let (engines, findings) = Engines::build(&config, runtime.handle()).unwrap();
     match findings.iter().find(|f| f.engine == "flite") {
         Some(missing) => {
-            eprintln!("skipped: {}", missing.what);
+            skip(&missing.what);
             None
         }
         None => Some(engines),

@@ -1,6 +1,7 @@
 //! Our own echo and people who talk over us, spoken by flite, through µ-law both ways. Skips where flite is absent; the same
 //! on recordings of people is `tipring eval overlap`.
 
+use crate::support::skip;
 use tipring::audio::{FRAME_SAMPLES, level};
 use tipring::engine::batch::Pool;
 use tipring::engine::tts::{Flite, FliteConfig};
@@ -46,7 +47,7 @@ fn an_echo_interrupts_nobody_and_a_caller_over_it_is_heard() {
     let pool = Pool::start("voices", 1).unwrap();
     let flite = match Flite::open(&FliteConfig::default(), &pool) {
         Ok(flite) => flite,
-        Err(error) => return eprintln!("skipped: {error}"),
+        Err(error) => return skip(error),
     };
     let vad = Earshot::new(EarshotConfig::default());
     let mut dice = Dice::new(11);

@@ -93,6 +93,7 @@ pub(super) async fn run(args: Args, settings: Result<Settings, SettingsError>) -
             machine::data_dir(&settings, &mut tell);
             machine::realtime(&mut tell);
             speech::engines(&settings, &mut tell).await;
+            speech::turn(&settings, &mut tell).await;
             speech::emotion(&settings, &mut tell);
             let flows = speech::flows(&settings, &mut tell);
             speech::audio(&settings, flows, &mut tell).await;

@@ -51,6 +51,24 @@ pub(super) async fn engines(settings: &Settings, tell: &mut Teller<'_>) {
     }
 }
 
+/// Opens each turn model, which runs it once.
+pub(super) async fn turn(settings: &Settings, tell: &mut Teller<'_>) {
+    let config = settings.engine.clone();
+    let tried = tokio::task::spawn_blocking(move || {
+        let library = config.onnxruntime.as_deref();
+        let built = |name: &String| engine::turn::build(name, &config.smart_turn, library).map(drop);
+        config.turn.iter().map(|name| (name.clone(), built(name))).collect::<Vec<_>>()
+    });
+    for (name, built) in tried.await.unwrap_or_default() {
+        tell(match built {
+            Ok(()) => Finding::ok("turn", format!("{name}: the model runs")),
+            // The text names what is missing, or the known names; without a model turns end by other signs.
+            Err(error) if engine::turn::NAMES.contains(&name.as_str()) => Finding::noted("turn", error.to_string()),
+            Err(error) => Finding::failed("turn", error.to_string()),
+        });
+    }
+}
+
 /// Opens the emotion engine as a call does.
 pub(super) fn emotion(settings: &Settings, tell: &mut Teller<'_>) {
     let track = settings.turn.mood.track;
@@ -149,9 +167,13 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
     let Some(book) = book else { return };
     let (named, tried) = (book.clone(), engines.clone());
     for lacking in tokio::task::spawn_blocking(move || app::lacking(&named, &tried)).await.unwrap_or_default() {
-        tell(match lacking.heard {
-            true => Finding::warning("languages", lacking.what(), lacking.fix()),
-            false => Finding::error("languages", lacking.what(), lacking.fix()),
+        // A flow that only a campaign would name may never be asked for.
+        let called = std::iter::once(&settings.calls.default_flow)
+            .chain(settings.calls.routes.iter().map(|route| &route.flow))
+            .any(|flow| lacking.flows.contains(flow));
+        tell(match !lacking.heard && (called || lacking.empty) {
+            true => Finding::error("languages", lacking.what(), lacking.fix()),
+            false => Finding::warning("languages", lacking.what(), lacking.fix()),
         });
     }
     let recogniser = engines.asr.name().to_owned();
@@ -182,13 +204,12 @@ pub(super) async fn audio(settings: &Settings, book: Option<FlowBook>, tell: &mu
 
 /// Whether the recogniser understands what the voice detector heard.
 async fn words(engines: &Engines, utterance: &[AudioFrame], heard: String) -> Finding {
-    let recogniser = engines.asr.name();
     match understood(engines, utterance).await {
         Err(error) => Finding::failed("audio", error.to_string()),
-        Ok(answer) if answer.text.split_whitespace().any(|word| word == WORD) => {
+        Ok((answer, recogniser)) if answer.text.split_whitespace().any(|word| word == WORD) => {
             Finding::ok("audio", format!("{heard}, {recogniser} understands it ({:.0} %)", answer.confidence * 100.0))
         }
-        Ok(answer) => Finding::warning(
+        Ok((answer, recogniser)) => Finding::warning(
             "audio",
             format!("{heard}, {recogniser} understands \"{}\"", answer.text.trim()),
             "put a recogniser in front of engine.asr that understands more, and see that its model fits the language",
@@ -244,8 +265,8 @@ fn detected(
     Ok(speech)
 }
 
-/// What the recogniser makes of it where yes or no is expected.
-async fn understood(engines: &Engines, utterance: &[AudioFrame]) -> Result<Hypothesis, EngineError> {
+/// What the recogniser makes of it where yes or no is expected, and which of the chain that was.
+async fn understood(engines: &Engines, utterance: &[AudioFrame]) -> Result<(Hypothesis, String), EngineError> {
     let phrases = vec![WORD.to_owned(), "no".to_owned()];
     let what = Arc::new(Expectation { language: Language::default(), kind: AnswerKind::YesNo, phrases });
     let asr = Arc::clone(&engines.asr);
@@ -260,7 +281,10 @@ async fn understood(engines: &Engines, utterance: &[AudioFrame]) -> Result<Hypot
     let last = std::future::poll_fn(|_| {
         loop {
             match stream.poll() {
-                Some(Ok(heard)) if heard.kind == HypothesisKind::Final => return Poll::Ready(Ok(heard)),
+                Some(Ok(heard)) if heard.kind == HypothesisKind::Final => {
+                    let by = stream.engine().unwrap_or(engines.asr.name()).to_owned();
+                    return Poll::Ready(Ok((heard, by)));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Pending,

@@ -216,7 +216,7 @@ mod tests {
         match onnx::available(None) {
             Ok(_) => Some(SmartTurn::open(&config(deadline_ms), None).unwrap()),
             Err(what) => {
-                eprintln!("skipped: {what}");
+                crate::engine::skip(what);
                 None
             }
         }

@@ -10,3 +10,9 @@ pub mod realtime;
 pub mod sales;
 pub mod wake;
 pub mod wire;
+
+/// A test cannot run for want of this: it says so and passes, unless `scripts/test` has installed it (`TIPRING_TEST_ENGINES`).
+pub fn skip(what: impl std::fmt::Display) {
+    assert!(std::env::var_os("TIPRING_TEST_ENGINES").is_none(), "installed, but: {what}");
+    eprintln!("skipped: {what}");
+}

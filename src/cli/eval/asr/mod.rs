@@ -117,11 +117,21 @@ struct Said {
 /// Runs the command.
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<()> {
     let mut config = settings.engine.clone();
-    if let Some(engine) = &args.engine {
-        config.asr = vec![engine.clone()];
-    }
     config.pocketsphinx.queue_ms = config.pocketsphinx.queue_ms.max(QUEUE_MS);
-    let recogniser = app::engines(&config).await?.asr;
+    // Nobody waits for an answer here, and figures of which some come from another engine would be nobody's.
+    config.whisper.max_final_ms = PATIENCE.as_millis() as u64;
+    let names = args.engine.clone().map_or_else(|| config.asr.clone(), |engine| vec![engine]);
+    let mut recogniser = None;
+    for name in names {
+        config.asr = vec![name];
+        let built = app::engines(&config).await?.asr;
+        let serves = !built.name().is_empty();
+        recogniser = Some(built);
+        if serves {
+            break;
+        }
+    }
+    let recogniser = recogniser.context("engine.asr names no recogniser; name one with --engine")?;
     tokio::task::spawn_blocking(move || score(&args, &settings, &*recogniser)).await?
 }
 

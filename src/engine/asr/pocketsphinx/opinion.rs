@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_model_of_which_a_part_is_there_is_one_fault_and_takes_nothing_else_away() {
         if ffi::available().is_err() || !Config::default().model.is_dir() {
-            return eprintln!("skipped: the packages of PocketSphinx are not installed");
+            return crate::engine::skip("the packages of PocketSphinx are not installed");
         }
         let folder = tempfile::tempdir().unwrap();
         let pool = Pool::start("test", 1).unwrap();
@@ -191,7 +191,7 @@ mod tests {
     fn whatever_a_model_holds_the_process_goes_on() {
         let usual = Config::default().digits_model;
         if ffi::available().is_err() || !usual.is_dir() {
-            return eprintln!("skipped: the package pocketsphinx-testdata is not installed");
+            return crate::engine::skip("the package pocketsphinx-testdata is not installed");
         }
         let words = || Arc::new(Dictionary::read(&Config::default().digits_dictionary).unwrap());
         let folder = tempfile::tempdir().unwrap();

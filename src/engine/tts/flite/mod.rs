@@ -166,7 +166,7 @@ mod tests {
         match Flite::open(&Config::default(), &pool) {
             Ok(flite) => Some(flite),
             Err(error) => {
-                eprintln!("skipped: {error}");
+                crate::engine::skip(error);
                 None
             }
         }

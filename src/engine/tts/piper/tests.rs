@@ -21,7 +21,7 @@ impl Place {
             .map(drop)
             .and_then(|()| espeak::Espeak::start(Path::new("espeak-ng"), "en-us", PATIENCE).map(drop));
         if let Err(what) = missing {
-            eprintln!("skipped: {what}");
+            crate::engine::skip(what);
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

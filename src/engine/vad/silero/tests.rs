@@ -6,7 +6,7 @@ fn engine(config: &SileroConfig, dense: Option<EarshotConfig>) -> Option<Silero>
     match onnx::available(None) {
         Ok(_) => Some(Silero::open(config, None, dense).unwrap()),
         Err(what) => {
-            eprintln!("skipped: {what}");
+            crate::engine::skip(what);
             None
         }
     }
@@ -129,7 +129,7 @@ fn what_cannot_be_is_refused_with_what_to_write() {
 #[test]
 fn a_model_without_a_state_is_refused_when_it_is_opened() {
     if let Err(what) = onnx::available(None) {
-        return eprintln!("skipped: {what}");
+        return crate::engine::skip(what);
     }
     let mut bytes = MODEL.1.to_vec();
     let name = b"stateN";
@@ -147,7 +147,7 @@ fn a_model_without_a_state_is_refused_when_it_is_opened() {
 #[test]
 fn a_call_that_sends_without_end_fills_no_more_than_the_queue() {
     if let Err(what) = onnx::available(None) {
-        return eprintln!("skipped: {what}");
+        return crate::engine::skip(what);
     }
     let worker = Worker::start(None, onnx::Model::Bytes(MODEL.0, MODEL.1), 16_000, Duration::from_secs(2)).unwrap();
     // Another call is open, so that the worker waits for its chunk.
