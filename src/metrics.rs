@@ -199,7 +199,7 @@ impl Metrics {
         let ahead = Family::<OutcomeLabel, Counter>::default();
         registry.register(
             "answers_ahead",
-            "Answers begun before the end of a turn was certain: kept, dropped",
+            "Answers begun before the end of a turn was certain: kept, dropped; twice: said or asked again, which must stay 0",
             ahead.clone(),
         );
         let answers = Family::<OutcomeLabel, Counter>::default();
@@ -322,9 +322,10 @@ impl Metrics {
         self.0.barge_ins.inc();
     }
 
-    /// A call's answers that were begun before the end of a turn was certain: so many were said, so many thrown away.
-    pub fn answered_ahead(&self, kept: u64, dropped: u64) {
-        for (outcome, count) in [("kept", kept), ("dropped", dropped)] {
+    /// A call's answers that were begun before the end of a turn was certain: so many were said, so many thrown away. `twice`: lines
+    /// and questions that came a second time, or after they were thrown away; never.
+    pub fn answered_ahead(&self, kept: u64, dropped: u64, twice: u64) {
+        for (outcome, count) in [("kept", kept), ("dropped", dropped), ("twice", twice)] {
             self.0.ahead.get_or_create(&OutcomeLabel { outcome }).inc_by(count);
         }
     }
@@ -341,6 +342,11 @@ impl Metrics {
         let count = |outcome| self.0.answers.get_or_create(&OutcomeLabel { outcome }).get() as f64;
         let (ready, waited) = (count("ready"), count("waited"));
         (ready + waited > 0.0).then(|| (ready / (ready + waited) * 1000.0).round() / 10.0)
+    }
+
+    /// Lines and questions of all calls so far that came a second time, or after they were thrown away.
+    pub fn came_twice(&self) -> u64 {
+        self.0.ahead.get_or_create(&OutcomeLabel { outcome: "twice" }).get()
     }
 
     /// An engine failed. `kind` is `vad`, `asr`, `tts` or `llm`; `engine` its configured name (a bounded set).

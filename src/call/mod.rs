@@ -11,6 +11,7 @@ mod listen;
 mod load;
 mod manner;
 mod negotiate;
+mod once;
 mod outbound;
 mod plan;
 mod replies;

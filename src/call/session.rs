@@ -7,6 +7,7 @@ use super::calls::Shared;
 use super::event::{CallEvent, LiveEvent, LiveKind};
 use super::ledger::Ledger;
 use super::negotiate::{Descriptions, Settled};
+use super::once::Once;
 use super::replies::Replies;
 use super::speak::Line;
 use super::speech::{Observation, Observed, SpeechHandle, SpeechOrder};
@@ -39,6 +40,7 @@ pub(super) struct Session {
     pub agent: Agent,
     pub ledger: Ledger,
     pub replies: Replies,
+    pub once: Once,
     pub language: Language,
     pub voice: Option<String>,
     /// How lines are said.
@@ -98,10 +100,12 @@ impl Session {
         while let Some(action) = self.agent.poll() {
             match action {
                 Action::Say { utterance, text } => {
+                    self.once.said(utterance);
                     let line = self.line(utterance, text);
                     self.order(SpeechOrder::Say(line));
                 }
                 Action::SayFirst { utterance, text } => {
+                    self.once.said(utterance);
                     let line = self.line(utterance, text);
                     self.order(SpeechOrder::SayFirst(line));
                 }
@@ -109,7 +113,10 @@ impl Session {
                     let line = self.line(utterance, text);
                     self.order(SpeechOrder::Prepare(line));
                 }
-                Action::Discard { utterance } => self.order(SpeechOrder::Discard(utterance)),
+                Action::Discard { utterance } => {
+                    self.once.dropped(utterance);
+                    self.order(SpeechOrder::Discard(utterance));
+                }
                 Action::StopSpeaking => {
                     let epoch = self.media.new_epoch();
                     self.shared.metrics.barge_in();
@@ -129,6 +136,7 @@ impl Session {
                     self.order(SpeechOrder::Finish { usual });
                 }
                 Action::Ask { ask, request } => {
+                    self.once.asked(ask);
                     let state = self.agent.state_name().to_owned();
                     if let Err(error) = self.replies.ask(ask, &request, &state, self.media.now()) {
                         tracing::warn!(call = %self.ledger.id(), %error, "the language model cannot be asked");
@@ -327,7 +335,7 @@ impl Session {
         self.replies.cancel_all();
         self.log_questions();
         let tally = self.agent.ahead_tally();
-        self.shared.metrics.answered_ahead(tally.kept, tally.dropped);
+        self.shared.metrics.answered_ahead(tally.kept, tally.dropped, self.once.twice());
         self.shared.metrics.answers(tally.ready, tally.answers.saturating_sub(tally.ready));
         self.media.stop();
         if reason != EndReason::PeerHungUp {

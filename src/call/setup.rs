@@ -6,6 +6,7 @@ use super::ledger::Ledger;
 use super::listen::Listen;
 use super::negotiate::Descriptions;
 use super::plan::CallPlan;
+use super::once::Once;
 use super::replies::Replies;
 use super::session::Session;
 use super::speak::Speak;
@@ -116,6 +117,7 @@ pub(super) async fn seat(
         agent: ready.agent,
         ledger,
         replies: ready.replies,
+        once: Once::default(),
         language: flow.language().clone(),
         voice: flow.voice().map(str::to_owned),
         manner: Manner::USUAL,

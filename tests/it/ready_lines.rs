@@ -62,6 +62,7 @@ async fn most_first_lines_are_ready_when_the_turn_is_over() {
     let held = phone.call(&format!("sip:ready@{}", server.sip_addr()), plan, &mut |_| {}).await.expect("a call");
     phone.shutdown().await;
     let ready = server.metrics().first_lines_ready_percent();
+    assert_eq!(server.metrics().came_twice(), 0);
     server.shutdown(Duration::ZERO).await;
     let gaps: Vec<f64> = held.turns().iter().filter_map(|turn| turn.gap_ms).collect();
     println!("{ready:?} % of the first lines were ready; gaps {gaps:?} ms");
