@@ -5,7 +5,7 @@ mod words;
 
 use super::manifest;
 use super::sound::{self, Band};
-use crate::agent::{Flow, choose};
+use crate::agent::{Flow, choose, digits, tokens};
 use crate::app;
 use crate::audio::{AudioFrame, FRAME_SAMPLES, FrameOrigin, MediaTime, level};
 use crate::settings::Settings;
@@ -26,6 +26,10 @@ pub(super) const EXAMPLES: &str = "The set: a CSV with the columns
   file        WAV or FLAC, one channel, one utterance
   transcript  what is said in it
   group       optional: figures are given for each group, too
+
+With --answer number each utterance is a number said digit by digit: the engine is told to expect one, beside the phrases of
+--grammar where that is a flow or a list. Words are digits then, and 'understood' is a number of which every digit is right as the
+dialogue reads it.
 
 Every utterance is sent through the engine as a call would: frames of 20 ms, half a second of silence around it, a decoder of
 its own, a flush at the end. With --grammar manifest the engine is told to expect --phrases phrases of the set, the right one
@@ -66,6 +70,10 @@ pub(super) struct Args {
     #[arg(long, default_value = "manifest", value_name = "manifest|none|FILE")]
     grammar: String,
 
+    /// What is asked for: one of some phrases, or a number.
+    #[arg(long, value_enum, default_value_t = Answer::Choice)]
+    answer: Answer,
+
     /// How many phrases of the set are expected at a time.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(2..=1024))]
     phrases: u16,
@@ -101,6 +109,15 @@ pub(super) struct Args {
     /// Print one JSON object instead of lines.
     #[arg(long)]
     json: bool,
+}
+
+/// What is asked for.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    /// One of some phrases.
+    Choice,
+    /// A number that is said digit by digit.
+    Number,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -150,11 +167,17 @@ fn score(args: &Args, settings: &Settings, recogniser: &dyn Recognizer) -> anyho
             for draw in 0..args.draws {
                 let dice = Dice::new(args.seed).fork(number as u64).fork(u64::from(draw));
                 for absent in [false, true].into_iter().take(1 + usize::from(args.absent)) {
-                    let Some((choices, right)) = drawn(args, said, phrases.as_deref(), absent, dice.clone()) else {
-                        continue;
+                    let asked = match args.answer {
+                        Answer::Choice => drawn(args, said, phrases.as_deref(), absent, dice.clone()),
+                        Answer::Number => (!absent).then(|| (phrases.clone().unwrap_or_default(), Some(NUMBER))),
                     };
+                    let Some((choices, right)) = asked else { continue };
                     let heard = hear(args, recogniser, &choices, &frames)?;
-                    let outcome = Outcome { take: number, ..outcome(said, &choices, right, &heard, &frames) };
+                    let outcome = match args.answer {
+                        Answer::Choice => outcome(said, &choices, right, &heard, &frames),
+                        Answer::Number => number_outcome(outcome(said, &choices, right, &heard, &frames), said, &heard),
+                    };
+                    let outcome = Outcome { take: number, ..outcome };
                     if let Some(name) = heard.engine {
                         engine = name;
                     }
@@ -228,6 +251,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<Said>> {
 fn expected(args: &Args, set: &[Said]) -> anyhow::Result<Option<Vec<String>>> {
     let mut phrases: Vec<String> = match args.grammar.as_str() {
         "none" => return Ok(None),
+        "manifest" if args.answer == Answer::Number => return Ok(None),
         "manifest" => set.iter().map(|said| said.text.clone()).collect(),
         flow if flow.ends_with(".toml") => {
             let flow = Flow::load(flow)?;
@@ -308,7 +332,11 @@ impl Wakes for Unpark {
 /// Sends an utterance through the engine.
 fn hear(args: &Args, recogniser: &dyn Recognizer, choices: &[String], frames: &[AudioFrame]) -> anyhow::Result<Heard> {
     let language = Language(args.language.clone());
-    let kind = if choices.is_empty() { AnswerKind::Open } else { AnswerKind::Choice };
+    let kind = match args.answer {
+        Answer::Number => AnswerKind::Number,
+        Answer::Choice if choices.is_empty() => AnswerKind::Open,
+        Answer::Choice => AnswerKind::Choice,
+    };
     let what = Arc::new(Expectation { language: language.clone(), kind, phrases: choices.to_vec() });
     recogniser.prepare(&what)?;
     let wake: Wake = Arc::new(Unpark(thread::current())).into();
@@ -376,6 +404,25 @@ fn outcome(said: &Said, choices: &[String], right: Option<usize>, heard: &Heard,
     }
 }
 
+/// The number in question, and any other.
+const NUMBER: usize = 0;
+const ANOTHER: usize = 1;
+
+/// The same for a number: its words are digits.
+fn number_outcome(outcome: Outcome, said: &Said, heard: &Heard) -> Outcome {
+    let read = |text: &str| digits(&tokens(text)).chars().map(String::from).collect::<Vec<_>>();
+    let (spoken, got) = (read(&said.text), read(heard.last.as_ref().map_or("", |last| &last.text)));
+    let chosen = if got == spoken { NUMBER } else { ANOTHER };
+    Outcome {
+        words: spoken.len(),
+        errors: distance(&spoken, &got),
+        exact: spoken == got,
+        chosen: (!got.is_empty()).then_some(chosen),
+        right: Some(NUMBER),
+        ..outcome
+    }
+}
+
 /// When speech begins.
 fn onset(frames: &[AudioFrame]) -> MediaTime {
     let loud = |frame: &AudioFrame| level::rms_dbfs(&frame.samples);
@@ -433,5 +480,27 @@ mod tests {
         let outcome = outcome(&said("call me back later"), &choices, Some(0), &heard, &frames);
         assert_eq!((outcome.words, outcome.errors, outcome.exact), (4, 1, false));
         assert_eq!((outcome.chosen, outcome.kept), (Some(0), true));
+    }
+
+    #[test]
+    fn a_number_is_its_digits() {
+        let heard = |text: &str| Heard {
+            last: Some(Hypothesis {
+                kind: HypothesisKind::Final,
+                text: text.into(),
+                confidence: 0.8,
+                covers: MediaTime::from_frames(3),
+                degraded: false,
+            }),
+            ..Heard::default()
+        };
+        let figures = |text: &str| {
+            let outcome = number_outcome(Outcome::default(), &said("four zero three"), &heard(text));
+            (outcome.words, outcome.errors, outcome.exact, outcome.chosen)
+        };
+        assert_eq!(figures("four oh three"), (3, 0, true, Some(NUMBER)));
+        assert_eq!(figures("four oh oh three"), (3, 1, false, Some(ANOTHER)));
+        assert_eq!(figures("call me later"), (3, 3, false, None));
+        assert_eq!(args(&["--answer", "number"]).answer, Answer::Number);
     }
 }

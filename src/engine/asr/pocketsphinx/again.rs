@@ -43,6 +43,8 @@ pub(super) enum Task {
     Sounds,
     /// This phrase.
     Phrase(String),
+    /// This number, or this phrase where a number may be said.
+    Number(String),
     /// One of those that sound different from the phrase, in this grammar.
     Others { phrase: String, grammar: Arc<str> },
 }
@@ -53,12 +55,25 @@ pub(super) fn others(grammar: &Grammar, phrase: &str) -> Option<Task> {
     Some(Task::Others { phrase: phrase.to_owned(), grammar: text.into() })
 }
 
-/// What every answer that is compared is heard as, so that it can be heard while the caller speaks.
-pub(super) fn standing(has_narrow: bool) -> impl Iterator<Item = (Which, Task)> {
-    // One model's sounds are enough to measure by, and those of the narrow one cost a fraction.
-    let measure = if has_narrow { Which::Narrow } else { Which::Main };
+/// What every answer that is compared is heard as, so that it can be heard while the caller speaks. Where `digits` are
+/// expected, their own model hears them too.
+pub(super) fn standing(has_narrow: bool, digits: bool) -> impl Iterator<Item = (Which, Task)> {
     let narrow = has_narrow.then_some((Which::Narrow, Task::Phrases));
-    [(Which::Main, Task::Phrases)].into_iter().chain(narrow).chain([(measure, Task::Sounds)])
+    let own = digits.then_some((Which::Digits, Task::Phrases));
+    [(Which::Main, Task::Phrases)]
+        .into_iter()
+        .chain(narrow)
+        .chain(own)
+        .chain([(measure(has_narrow, digits), Task::Sounds)])
+}
+
+/// One model's sounds are enough to measure by: those that cost least.
+fn measure(has_narrow: bool, digits: bool) -> Which {
+    match (digits, has_narrow) {
+        (true, _) => Which::Digits,
+        (false, true) => Which::Narrow,
+        (false, false) => Which::Main,
+    }
 }
 
 /// How a phrase fits, for one model.
@@ -91,6 +106,7 @@ pub(super) struct Again {
     /// The kind of the main model.
     main: Kind,
     heard: [Option<Heard>; MODELS],
+    has_narrow: bool,
     has_digits: bool,
     /// The one at the front is being heard.
     todo: VecDeque<(Which, Task)>,
@@ -101,8 +117,8 @@ pub(super) struct Again {
 impl Again {
     /// After the first answer; of what kind the main model is, and which other models there are.
     pub fn new(first: Understood, grammar: Arc<Grammar>, main: Kind, has_narrow: bool, has_digits: bool) -> Self {
-        let todo = standing(has_narrow).collect();
-        Self { first, grammar, main, heard: Default::default(), has_digits, todo, compared: false }
+        let todo = standing(has_narrow, has_digits && grammar.asks_digits()).collect();
+        Self { first, grammar, main, heard: Default::default(), has_narrow, has_digits, todo, compared: false }
     }
 
     /// What is to be heard now; none when all was.
@@ -126,7 +142,7 @@ impl Again {
                     heard.fits.insert(text, Some(fit));
                 }
             }
-            Task::Phrase(phrase) => {
+            Task::Phrase(phrase) | Task::Number(phrase) => {
                 let fit = fit.filter(|(text, _)| *text == phrase).map(|(_, fit)| fit);
                 heard.fits.insert(phrase, fit);
             }
@@ -152,22 +168,32 @@ impl Again {
         if candidates.is_empty() || self.compared {
             return;
         }
-        if self.has_digits && self.heard[Which::Digits as usize].is_none() {
-            let digits = self.grammar.digits.as_ref();
-            if digits.is_some_and(|digits| candidates.iter().all(|phrase| digits.has(phrase))) {
+        let digits = self.grammar.digits.as_ref().filter(|_| self.has_digits);
+        let are_digits = digits.is_some_and(|digits| candidates.iter().all(|phrase| digits.has(phrase)));
+        match (are_digits, self.heard[Which::Digits as usize].is_some()) {
+            (true, false) => {
                 self.todo.extend([(Which::Digits, Task::Phrases), (Which::Digits, Task::Sounds)]);
                 return;
             }
+            // Something else is in question, of which the model of the digits knows nothing.
+            (false, true) => {
+                self.heard[Which::Digits as usize] = None;
+                self.has_digits = false;
+                self.todo.push_back((measure(self.has_narrow, false), Task::Sounds));
+                return;
+            }
+            _ => {}
         }
         self.compared = true;
         for which in [Which::Main, Which::Narrow, Which::Digits] {
             let Some(heard) = &self.heard[which as usize] else { continue };
-            // The model of digits knows too few to tell by them what was none.
-            let best = heard.best.as_ref().filter(|_| which != Which::Digits);
+            // Digits are sure by what their own model thinks of them.
+            let best = heard.best.as_ref().filter(|_| !are_digits);
             let held = best.and_then(|best| others(&self.grammar, best));
             self.todo.extend(held.map(|task| (which, task)));
             let open = candidates.iter().filter(|phrase| !heard.fits.contains_key(*phrase));
-            self.todo.extend(open.map(|phrase| (which, Task::Phrase(phrase.clone()))));
+            let task = if self.grammar.number { Task::Number } else { Task::Phrase };
+            self.todo.extend(open.map(|phrase| (which, task(phrase.clone()))));
         }
     }
 
@@ -180,7 +206,7 @@ impl Again {
         let fit = |which: Which| self.heard[which as usize].as_ref()?.fits.get(phrase)?.as_ref();
         let main = [Which::Main, Which::Narrow, Which::Digits].into_iter().find_map(fit);
         let frames = main.map_or(1.0, |fit| fit.frames as f32);
-        let measured = [Which::Narrow, Which::Main]
+        let measured = [Which::Digits, Which::Narrow, Which::Main]
             .into_iter()
             .find_map(|which| Some((self.heard[which as usize].as_ref()?.sounds.as_ref()?, fit(which))));
         let (word, worst) = match measured {
@@ -192,17 +218,19 @@ impl Again {
             let is_best = heard.best.as_deref() == Some(phrase);
             let best = || Some(heard.fits.get(heard.best.as_ref()?)?.as_ref()?.total);
             let Some(fit) = fit(which) else {
-                return Some(Opinion { behind: UNHEARD * frames, gap: UNHEARD, margin: -UNHEARD, agrees: is_best });
+                return Some(Opinion { behind: UNHEARD * frames, gap: UNHEARD, margin: -UNHEARD });
             };
             let sounds = || Some(heard.sounds.as_ref()?.iter().map(charged).sum::<i64>());
-            let behind = sounds().or_else(best).map_or(0, |measure| measure - fit.total);
+            // Digits are measured by the sounds of their own model alone.
+            let is_measured = which == Which::Digits || self.heard[Which::Digits as usize].is_none();
+            let measure = sounds().filter(|_| is_measured).or_else(best);
+            let behind = measure.map_or(0, |measure| measure - fit.total);
             let rival = if is_best { heard.others } else { best() };
             let per_frame = |score: i64| score as f32 / fit.frames as f32;
             Some(Opinion {
                 behind: behind as f32,
                 gap: per_frame(behind),
                 margin: rival.map_or(ALONE, |rival| per_frame(fit.total - rival).clamp(-CLEAR, CLEAR)),
-                agrees: is_best,
             })
         };
         Evidence {
@@ -272,10 +300,13 @@ mod tests {
 
     fn grammar(phrases: &[&str]) -> Arc<Grammar> {
         let phrases = phrases.iter().map(|phrase| (*phrase).to_owned()).collect();
-        let what = Expectation { kind: AnswerKind::Choice, phrases, ..Expectation::default() };
+        grammar_of(&Expectation { kind: AnswerKind::Choice, phrases, ..Expectation::default() })
+    }
+
+    fn grammar_of(what: &Expectation) -> Arc<Grammar> {
         let main = Acoustics::of_dictionary("one W AH N\ntwo T UW\nno N OW\n");
         let digits = Dictionary::from_text("one W_one N_one\ntwo T_two\n");
-        Arc::new(Grammar::compile(&what, &main.dictionary, &main.sounds, Some(&digits)))
+        Arc::new(Grammar::compile(what, &main.dictionary, &main.sounds, Some(&digits)))
     }
 
     /// A path of one word that lasts 20 frames, or of sounds.
@@ -289,7 +320,15 @@ mod tests {
         narrow: bool,
         said: impl Fn(Which, &Task) -> (&'static str, i32),
     ) -> (Understood, Vec<(Which, Task)>) {
-        let mut again = Again::new(Understood::default(), grammar(phrases), Kind::Wide, narrow, true);
+        hear_of(grammar(phrases), narrow, said)
+    }
+
+    fn hear_of(
+        grammar: Arc<Grammar>,
+        narrow: bool,
+        said: impl Fn(Which, &Task) -> (&'static str, i32),
+    ) -> (Understood, Vec<(Which, Task)>) {
+        let mut again = Again::new(Understood::default(), grammar, Kind::Wide, narrow, true);
         let mut asked = Vec::new();
         while let Some((which, task)) = again.task().cloned() {
             let (word, score) = said(which, &task);
@@ -328,7 +367,7 @@ mod tests {
             (Which::Main, Task::Phrases) => ("no", -20),
             (_, Task::Phrases) => ("one", -20),
             (Which::Main, Task::Phrase(_) | Task::Others { .. }) => ("one", -21),
-            (_, Task::Phrase(_) | Task::Others { .. }) => ("no", -60),
+            _ => ("no", -60),
         });
         assert_eq!(heard.text, "one", "{asked:?}");
         assert!(asked.contains(&(Which::Main, Task::Phrase("one".into()))));
@@ -341,10 +380,34 @@ mod tests {
             (_, Task::Sounds) => ("_N", -45),
             (Which::Digits, _) => ("two", -10),
             (_, Task::Phrases) => ("one", -20),
-            (_, Task::Phrase(_) | Task::Others { .. }) => ("two", -21),
+            _ => ("two", -21),
         });
         assert_eq!(heard.text, "two");
         assert!(asked.contains(&(Which::Digits, Task::Phrase("one".into()))), "{asked:?}");
+        let of_main = asked.iter().filter(|(which, _)| *which == Which::Main);
+        assert_eq!(of_main.count(), 2, "neither sounds nor others: {asked:?}");
+    }
+
+    #[test]
+    fn a_number_is_compared_as_one() {
+        let what = Expectation { kind: AnswerKind::Number, phrases: vec!["no".into()], ..Expectation::default() };
+        let heard = |main: &'static str| {
+            hear_of(grammar_of(&what), false, move |which, task| match (which, task) {
+                (_, Task::Sounds) => ("_N", -45),
+                (Which::Digits, Task::Phrases) => ("one two", -10),
+                (_, Task::Number(number)) if number == "one" => ("one", -40),
+                (_, Task::Number(_)) => ("one two", -25),
+                _ => (main, -20),
+            })
+        };
+        let (number, asked) = heard("one");
+        assert_eq!(number.text, "one two");
+        assert!(number.evidence.number && asked.contains(&(Which::Main, Task::Number("one two".into()))), "{asked:?}");
+        assert!(asked.contains(&(Which::Digits, Task::Number("one".into()))), "{asked:?}");
+        // What is no number is judged as if nobody had asked the model that knows nothing else.
+        let (no, asked) = heard("no");
+        assert_eq!((no.text.as_str(), no.evidence.opinions[Which::Digits as usize]), ("no", None));
+        assert!(asked.contains(&(Which::Main, Task::Sounds)), "{asked:?}");
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl Decoding {
             return Ok(());
         }
         self.stop();
-        self.ears().for_each(Ear::forget_others);
+        // Who says digits does not read aloud.
+        let pace = if grammar.of_digits { Pace::Spoken } else { Pace::Brisk };
+        std::iter::once(&mut self.main).chain(&mut self.narrow).for_each(|ear| ear.expect(pace));
         self.utterance.answer = None;
         if let Some(at) = self.grammars.iter().position(|(known, _)| *known == id)
             && let Some(known) = self.grammars.remove(at)
@@ -198,7 +200,8 @@ impl Decoding {
             }
         }
         let name = self.name_alone();
-        for (which, task) in standing(self.narrow.is_some()) {
+        let digits = self.asks_digits();
+        for (which, task) in standing(self.narrow.is_some(), digits) {
             let ear = self.ear(which)?;
             ear.hear(&task, &name)?;
             if ear.feed(&task, STEP)? {
@@ -206,7 +209,7 @@ impl Decoding {
             }
         }
         // What it may be instead is heard for the phrase that seems to be the one when the caller pauses.
-        let grammar = self.grammars.back().filter(|_| pause).map(|(_, grammar)| Arc::clone(grammar));
+        let grammar = self.grammars.back().filter(|_| pause && !digits).map(|(_, grammar)| Arc::clone(grammar));
         if let Some(grammar) = grammar {
             for ear in std::iter::once(&mut self.main).chain(&mut self.narrow) {
                 if let Some(task) = ear.others(&grammar) {
@@ -228,9 +231,17 @@ impl Decoding {
 
     /// Nothing else needs to be asked. Scores of a narrow model say nothing by themselves, and a model of digits knows better.
     fn is_sure(&self, first: &Understood) -> bool {
-        let digits = || self.grammars.back().and_then(|(_, grammar)| grammar.digits.as_ref());
-        let is_digits = || self.digits.is_some() && digits().is_some_and(|digits| digits.has(&first.text));
-        self.kind == Kind::Wide && first.confidence >= SURE && !is_digits()
+        let grammar = || self.grammars.back().map(|(_, grammar)| grammar).filter(|_| self.digits.is_some());
+        let is_digits = |grammar: &Grammar| {
+            let digits = grammar.digits.as_ref();
+            digits.is_some_and(|digits| digits.has(&first.text) || grammar.of_digits && digits.has_some(&first.text))
+        };
+        self.kind == Kind::Wide && first.confidence >= SURE && !grammar().is_some_and(|grammar| is_digits(grammar))
+    }
+
+    /// Digits are expected, and there is a model of them.
+    fn asks_digits(&self) -> bool {
+        self.digits.is_some() && self.grammars.back().is_some_and(|(_, grammar)| grammar.asks_digits())
     }
 
     /// Decodes a piece of what was pushed as the last of the utterance so far: none while there is more to do, then the

@@ -9,7 +9,7 @@ use super::band::NarrowBand;
 use super::dictionary::Pronunciations;
 use super::features::{Features, Pace};
 use super::ffi::{Cepstrum, Decoder, Segment};
-use super::grammar::{Grammar, LANGUAGE_WEIGHT, phrase_text};
+use super::grammar::{Grammar, LANGUAGE_WEIGHT, number_text, phrase_text};
 use crate::audio::bandwidth::BandModel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,7 +68,8 @@ impl Ear {
         match task {
             Task::Others { grammar, .. } => self.others.hear_only(grammar),
             Task::Phrases => self.phrases.hear(phrases),
-            Task::Phrase(phrase) => self.phrases.hear_phrase(phrase),
+            Task::Phrase(phrase) => self.phrases.hear_one(&phrase_text(phrase)),
+            Task::Number(number) => self.phrases.hear_one(&number_text(number)),
             Task::Sounds => self.listener(task)?.0.hear(SOUNDS),
         }
     }
@@ -83,9 +84,13 @@ impl Ear {
         self.seemed.as_ref().and_then(|(_, task)| task.clone())
     }
 
-    /// Something else is expected.
-    pub fn forget_others(&mut self) {
+    /// Something else is expected, which is heard at this pace.
+    pub fn expect(&mut self, pace: Pace) {
         self.seemed = None;
+        for listener in [&mut self.phrases, &mut self.others].into_iter().chain(&mut self.sounds) {
+            listener.stop();
+            listener.pace = pace;
+        }
     }
 
     /// Hears the next `frames` of the utterance; true when there are more.
@@ -104,7 +109,7 @@ impl Ear {
         let listener = match task {
             Task::Sounds => self.sounds.as_mut().ok_or("nobody was to hear sounds with this model")?,
             Task::Others { .. } => &mut self.others,
-            Task::Phrases | Task::Phrase(_) => &mut self.phrases,
+            Task::Phrases | Task::Phrase(_) | Task::Number(_) => &mut self.phrases,
         };
         Ok((listener, &self.features))
     }
@@ -210,10 +215,10 @@ impl Listener {
         self.hear(ONE)
     }
 
-    /// Begins to hear the utterance as this phrase and nothing else.
-    pub fn hear_phrase(&mut self, phrase: &str) -> Result<(), String> {
+    /// Begins to hear the utterance as the one thing that this grammar knows.
+    pub fn hear_one(&mut self, text: &str) -> Result<(), String> {
         self.rest()?;
-        self.compile(ONE, &phrase_text(phrase), &WIDE_BEAMS)?;
+        self.compile(ONE, text, &WIDE_BEAMS)?;
         self.hear(ONE)
     }
 
