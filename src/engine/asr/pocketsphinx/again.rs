@@ -58,22 +58,16 @@ pub(super) fn others(grammar: &Grammar, phrase: &str) -> Option<Task> {
 /// What every answer that is compared is heard as, so that it can be heard while the caller speaks. Where `digits` are
 /// expected, their own model hears them too.
 pub(super) fn standing(has_narrow: bool, digits: bool) -> impl Iterator<Item = (Which, Task)> {
-    let narrow = has_narrow.then_some((Which::Narrow, Task::Phrases));
-    let own = digits.then_some((Which::Digits, Task::Phrases));
-    [(Which::Main, Task::Phrases)]
-        .into_iter()
-        .chain(narrow)
-        .chain(own)
-        .chain([(measure(has_narrow, digits), Task::Sounds)])
-}
-
-/// One model's sounds are enough to measure by: those that cost least.
-fn measure(has_narrow: bool, digits: bool) -> Which {
-    match (digits, has_narrow) {
-        (true, _) => Which::Digits,
-        (false, true) => Which::Narrow,
-        (false, false) => Which::Main,
-    }
+    // Sounds are what is measured by. One model's are enough, and those of the narrow one cost a fraction.
+    let all = [
+        (true, Which::Main, Task::Phrases),
+        (has_narrow, Which::Narrow, Task::Phrases),
+        (digits, Which::Digits, Task::Phrases),
+        (digits, Which::Digits, Task::Sounds),
+        (has_narrow, Which::Narrow, Task::Sounds),
+        (!has_narrow && !digits, Which::Main, Task::Sounds),
+    ];
+    all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, which, task)| (which, task))
 }
 
 /// How a phrase fits, for one model.
@@ -179,7 +173,10 @@ impl Again {
             (false, true) => {
                 self.heard[Which::Digits as usize] = None;
                 self.has_digits = false;
-                self.todo.push_back((measure(self.has_narrow, false), Task::Sounds));
+                if self.has_narrow {
+                    return self.plan();
+                }
+                self.todo.push_back((Which::Main, Task::Sounds));
                 return;
             }
             _ => {}
@@ -221,10 +218,7 @@ impl Again {
                 return Some(Opinion { behind: UNHEARD * frames, gap: UNHEARD, margin: -UNHEARD });
             };
             let sounds = || Some(heard.sounds.as_ref()?.iter().map(charged).sum::<i64>());
-            // Digits are measured by the sounds of their own model alone.
-            let is_measured = which == Which::Digits || self.heard[Which::Digits as usize].is_none();
-            let measure = sounds().filter(|_| is_measured).or_else(best);
-            let behind = measure.map_or(0, |measure| measure - fit.total);
+            let behind = sounds().or_else(best).map_or(0, |measure| measure - fit.total);
             let rival = if is_best { heard.others } else { best() };
             let per_frame = |score: i64| score as f32 / fit.frames as f32;
             Some(Opinion {
