@@ -30,6 +30,8 @@ pub struct TurnConfig {
     pub shortest_wait_ms: u64,
     /// No wait is longer. Only who plainly is not done is waited for so long.
     pub longest_wait_ms: u64,
+    /// But this one, where two or more digits of a number are still missing: it is being read from a card.
+    pub longest_number_wait_ms: u64,
     /// Wait after a whole expected answer to a yes-or-no question.
     pub wait_yes_no_ms: u64,
     /// Wait after a whole expected phrase where a choice, or a number complete to its last digit, is asked for.
@@ -105,6 +107,7 @@ impl Default for TurnConfig {
             eagerness: 0.3,
             shortest_wait_ms: 220,
             longest_wait_ms: 1_800,
+            longest_number_wait_ms: 2_600,
             wait_yes_no_ms: 400,
             wait_choice_ms: 420,
             wait_expected_ms: 480,
@@ -208,10 +211,11 @@ impl TurnConfig {
     }
 
     /// Every time with its key.
-    fn times(&self) -> [(&'static str, u64); 29] {
+    fn times(&self) -> [(&'static str, u64); 30] {
         [
             ("shortest_wait_ms", self.shortest_wait_ms),
             ("longest_wait_ms", self.longest_wait_ms),
+            ("longest_number_wait_ms", self.longest_number_wait_ms),
             ("wait_yes_no_ms", self.wait_yes_no_ms),
             ("wait_choice_ms", self.wait_choice_ms),
             ("wait_expected_ms", self.wait_expected_ms),

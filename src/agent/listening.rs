@@ -4,7 +4,7 @@ use super::bounded::bounded;
 use super::conversation::Agent;
 use super::dialogue::{is_assent, is_backchannel, is_short, says_nothing, tokens};
 use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
-use super::turn::{CallerTurn, Evidence, Said, Voice, Weighing, continues, decide_at};
+use super::turn::{CallerTurn, Evidence, Said, Voice, Weighing, continues, decide_at, word_count};
 use super::{Action, AgentEvent};
 use crate::audio::MediaTime;
 use crate::record::{Speaker, Stage, TurnEmotion, TurnLatency, TurnRecord};
@@ -58,11 +58,20 @@ impl Agent {
         }
     }
 
-    /// What the words so far tell of whether the turn is over.
+    /// What the words so far tell of whether the turn is over. Where the agent cut in, a number goes on with the digits from before; of
+    /// other words those since then tell more.
     fn weigh_words(&mut self) {
-        let text = self.hearing.text();
+        let first = match &self.phase {
+            Phase::Talking(talking) => talking.first_half.as_ref(),
+            _ => None,
+        };
+        let own = self.hearing.text();
+        let joined = first.map(|first| format!("{} {own}", first.text));
+        let number = joined.as_deref().filter(|joined| self.dialogue.digits_left(joined).is_some());
+        let text = number.unwrap_or(own);
         self.hearing.said = Said {
             progress: self.dialogue.progress(text),
+            words: word_count(text),
             sentence: self.ends.sentence.log_odds(&tokens(text)),
             digits_left: self.dialogue.digits_left(text),
         };
@@ -308,6 +317,7 @@ impl Agent {
         talking.keys.spoken = true;
         talking.decided =
             Some(Decided { at, ended: turn.ended, turn: heard, before, answer: None, answer_began: None });
+        self.hearing.was_answer();
         self.promise(at, turn.ended);
         self.tally.answers += 1;
         self.answering = true;

@@ -65,5 +65,7 @@ pub(super) struct Spoken {
     pub sound: Sound,
     /// It began over the agent's voice.
     pub over: bool,
+    /// What was asked.
+    pub asked: &'static str,
     pub stretches: Vec<(Span, After)>,
 }

@@ -434,7 +434,8 @@ impl<'a> Stage<'a> {
             spans.push(((from, to), stretch.after));
             from = to + if let After::Hold { ms, .. } = stretch.after { ms } else { 0 };
         }
-        self.log.turns.push(Spoken { sound, over, stretches: spans });
+        let asked = self.agent.evidence().asked();
+        self.log.turns.push(Spoken { sound, over, asked, stretches: spans });
     }
 
     /// What an emotion engine says of a turn, at each of its pauses: of all that was heard of it so far.

@@ -64,6 +64,8 @@ pub struct Figures {
     pub barge_in_recall_percent: f64,
     /// Interruptions.
     pub barge_ins: u64,
+    /// The same by what was asked: `yes_no`, `choice`, `number`, `name`, `open`, `telling`.
+    pub by_question: BTreeMap<&'static str, ByQuestion>,
     /// From the onset of an interruption until the agent was silent.
     pub stop_p50_ms: f64,
     /// 95th percentile.
@@ -83,6 +85,25 @@ pub struct Figures {
     pub longest_silence_after_words_ms: f64,
     /// The same from the decision that the turn is over: what the answer alone makes callers wait.
     pub longest_silence_after_decision_ms: f64,
+}
+
+/// Figures of the answers to one kind of question.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct ByQuestion {
+    /// Answers.
+    pub turns: u64,
+    /// Pauses within them.
+    pub holds: u64,
+    /// Median gap, in milliseconds.
+    pub gap_p50_ms: f64,
+    /// 95th percentile.
+    pub gap_p95_ms: f64,
+    /// Pauses in which the agent began to speak.
+    pub false_cutoff_percent: f64,
+    #[serde(skip)]
+    cut: u64,
+    #[serde(skip)]
+    gaps: Vec<u64>,
 }
 
 fn percent(part: u64, of: u64) -> f64 {
@@ -137,6 +158,8 @@ impl Counts {
     fn answer(&mut self, log: &Log, spoken: &Spoken, next: u64) {
         let (Some((first, _)), Some((last, _))) = (spoken.stretches.first(), spoken.stretches.last()) else { return };
         self.figures.turns += 1;
+        let question = self.figures.by_question.entry(spoken.asked).or_default();
+        question.turns += 1;
         let mut cut = false;
         for pair in spoken.stretches.windows(2) {
             let [(before, After::Hold { ms, complete }), (after, _)] = pair else { continue };
@@ -146,6 +169,8 @@ impl Counts {
             // Decided in the pause, heard in it or just after.
             let began = log.agent.iter().any(|voiced| voiced.span.0 > before.1 && voiced.span.0 < after.1);
             self.cut_holds += u64::from(began);
+            question.holds += 1;
+            question.cut += u64::from(began);
             cut |= began;
         }
         cut |= log.agent.iter().any(|voiced| voiced.span.0 > first.0 && voiced.span.0 < last.1);
@@ -156,6 +181,7 @@ impl Counts {
         match log.agent.iter().map(|voiced| voiced.span.0).find(|began| *began >= last.1) {
             Some(began) if began < next => {
                 self.gaps.push(began - last.1);
+                question.gaps.push(began - last.1);
                 self.silences(log, last.1, next);
             }
             _ if log.hung_up && next == u64::MAX => {}
@@ -206,6 +232,13 @@ impl Counts {
     fn figures(mut self, setup: &Setup) -> Figures {
         for sorted in [&mut self.gaps, &mut self.stops, &mut self.ducks] {
             sorted.sort_unstable();
+        }
+        for question in self.figures.by_question.values_mut() {
+            question.gaps.sort_unstable();
+            question.gap_p50_ms = quantile(&question.gaps, 0.5);
+            question.gap_p95_ms = quantile(&question.gaps, 0.95);
+            question.false_cutoff_percent = percent(question.cut, question.holds);
+            question.gaps.clear();
         }
         let holds = self.figures.holds;
         let turns = self.figures.turns;
@@ -345,7 +378,7 @@ mod tests {
         let figures = simulate(&setup("en", 3_000)).unwrap();
         let after = figures.longest_silence_after_decision_ms;
         assert!((100.0..=1_000.0).contains(&after), "{after} ms");
-        let longest = TurnConfig::default().longest_wait_ms as f64;
+        let longest = TurnConfig::default().longest_number_wait_ms as f64;
         assert!(figures.longest_silence_after_words_ms <= longest + 600.0, "{figures:?}");
     }
 

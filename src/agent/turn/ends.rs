@@ -18,17 +18,8 @@ const ASKED: [&str; 6] = ["yes_no", "choice", "number", "name", "open", "telling
 const PROGRESS: [&str; 5] = ["nothing", "incomplete", "words", "digits", "expected"];
 const PAUSES: [&str; 4] = ["none", "one", "two", "more"];
 const DIGITS_LEFT: [&str; 6] = ["too_many", "none", "one", "two", "three", "more"];
-const PLAIN: [&str; 9] = [
-    "sentence_sure",
-    "long_words",
-    "digits_left",
-    "hesitation",
-    "pace",
-    "pitch_level",
-    "pitch_unknown",
-    "lengthening",
-    "stretch",
-];
+const PLAIN: [&str; 8] =
+    ["sentence_sure", "long_words", "digits_left", "hesitation", "pace", "pitch_level", "pitch_unknown", "lengthening"];
 
 /// Where each group of weights begins.
 const SENTENCE_ASKED: usize = ASKED.len() * PROGRESS.len();
@@ -36,7 +27,11 @@ const SENTENCE_PROGRESS: usize = SENTENCE_ASKED + ASKED.len();
 const LENGTH_ASKED: usize = SENTENCE_PROGRESS + PROGRESS.len();
 const LEFT: usize = LENGTH_ASKED + ASKED.len();
 const PAUSED: usize = LEFT + DIGITS_LEFT.len();
-const SINGLE: usize = PAUSED + ASKED.len() * PAUSES.len();
+const PAUSED_PROGRESS: usize = PAUSED + ASKED.len() * PAUSES.len();
+const STRETCH_ASKED: usize = PAUSED_PROGRESS + PROGRESS.len() * PAUSES.len();
+const LONG_STRETCH_ASKED: usize = STRETCH_ASKED + ASKED.len();
+const STRETCH_PROGRESS: usize = LONG_STRETCH_ASKED + ASKED.len();
+const SINGLE: usize = STRETCH_PROGRESS + PROGRESS.len();
 /// How many weights there are.
 pub const WEIGHTS: usize = SINGLE + PLAIN.len();
 
@@ -51,10 +46,16 @@ fn names() -> Vec<String> {
     names.extend(ASKED.iter().map(|asked| format!("length.{asked}")));
     names.extend(DIGITS_LEFT.iter().map(|left| format!("left.{left}")));
     names.extend(pairs("pauses.", &ASKED, &PAUSES));
+    names.extend(pairs("pauses.", &PROGRESS, &PAUSES));
+    names.extend(ASKED.iter().map(|asked| format!("stretch.{asked}")));
+    names.extend(ASKED.iter().map(|asked| format!("long_stretch.{asked}")));
+    names.extend(PROGRESS.iter().map(|progress| format!("stretch.{progress}")));
     names.extend(PLAIN.map(str::to_owned));
     names
 }
 
+/// Speech between two pauses, in milliseconds, that is neither long nor short.
+const USUAL_STRETCH_MS: f64 = 500.0;
 /// The usual fall before a pause, in semitones.
 const USUAL_FALL_ST: f64 = 2.2;
 /// The voice alone moves the log odds by no more: what is measured over a telephone is not always what was meant.
@@ -95,10 +96,16 @@ pub fn features(evidence: &Evidence, mut each: impl FnMut(usize, f64)) {
         each(LEFT + (left.clamp(-1, 4) + 1) as usize, 1.0);
         each(SINGLE + 2, f64::from(left.clamp(-1, 8)));
     }
-    each(PAUSED + asked * PAUSES.len() + evidence.pauses.min(3) as usize, 1.0);
+    let paused = evidence.pauses.min(3) as usize;
+    each(PAUSED + asked * PAUSES.len() + paused, 1.0);
+    each(PAUSED_PROGRESS + progress * PAUSES.len() + paused, 1.0);
+    // Who has just spoken for long without a pause is done more often after some questions than after others.
+    let stretch = (evidence.stretch_ms.clamp(100, 20_000) as f64 / USUAL_STRETCH_MS).log2();
+    each(STRETCH_ASKED + asked, stretch);
+    each(LONG_STRETCH_ASKED + asked, (stretch - 1.0).max(0.0));
+    each(STRETCH_PROGRESS + progress, stretch);
     each(SINGLE + 3, evidence.hesitation.clamp(0.3, 3.0).ln());
     each(SINGLE + 4, evidence.pace.clamp(0.5, 2.0).ln());
-    each(SINGLE + 8, (evidence.stretch_ms.clamp(100, 20_000) as f64 / 500.0).log2());
     let fall = evidence.voice.and_then(|voice| voice.pitch_fall_st).filter(|fall| fall.is_finite());
     match fall {
         Some(fall) => each(SINGLE + 5, (USUAL_FALL_ST - f64::from(fall)).clamp(-5.0, 5.0)),
@@ -282,7 +289,9 @@ mod tests {
             ("left.one", 1.0),
             ("pauses.number.more", 1.0),
             ("pitch_unknown", 1.0),
-            ("stretch", 1.0),
+            ("stretch.number", 1.0),
+            ("stretch.digits", 1.0),
+            ("pauses.digits.more", 1.0),
         ] {
             assert!(seen.contains(&wanted), "{wanted:?} in {seen:?}");
         }
@@ -310,7 +319,8 @@ mod tests {
         let bounds = [Bound { log_odds: 0.0, ms: 1.0 }; 2];
         let whole = Ends { bounds, ..Ends::blank() }.write("en");
         assert!(Ends::parse(&whole).is_ok());
-        for (from, to) in [("\"stretch\"", "\"strech\""), ("table = \"AAAA", "table = \""), ("bias", "bais")] {
+        for (from, to) in [("\"stretch.name\"", "\"strech.name\""), ("table = \"AAAA", "table = \""), ("bias", "bais")]
+        {
             let error = Ends::parse(&whole.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains("tipring train turns"), "{error}");
         }

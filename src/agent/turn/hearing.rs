@@ -48,6 +48,8 @@ struct Open {
 pub(crate) struct Said {
     /// How far they have come.
     pub progress: Progress,
+    /// How many there are.
+    pub words: usize,
     /// Log odds that a sentence is over with them.
     pub sentence: f32,
     /// Digits that a number still lacks.
@@ -156,8 +158,15 @@ impl Hearing {
         self.stirred
     }
 
+    /// The latest turn was an answer: neither our own echo, nor a noise, nor a hum over our voice. Only those tell how often this caller
+    /// pauses.
+    pub fn was_answer(&mut self) {
+        self.pace.turn_over();
+    }
+
     /// The caller went on after a silence of this length that had been taken for the end of the turn.
     pub fn went_on_after(&mut self, pause_ms: f64) {
+        self.pace.taken_back();
         self.pace.went_on_after(pause_ms);
     }
 
@@ -167,7 +176,7 @@ impl Hearing {
             kind,
             telling,
             progress: self.said.progress,
-            words: word_count(&self.text),
+            words: self.said.words,
             sentence: self.said.sentence,
             digits_left: self.said.digits_left,
             pauses: self.open.map_or(0, |open| open.pauses),
@@ -176,6 +185,7 @@ impl Hearing {
             model: self.model,
             pace: self.pace.factor(),
             hesitation: self.pace.hesitation(),
+            settled: matches!(self.voice(), Some(Voice::Paused { last, .. }) if self.final_covers >= Some(last)),
         }
     }
 
@@ -320,9 +330,6 @@ impl Hearing {
     /// interrupt until the next edge.
     pub fn take(&mut self, at: MediaTime) -> Option<CallerTurn> {
         let open = self.open.take()?;
-        if matches!(open.voice, Voice::Paused { .. }) {
-            self.pace.turn_over();
-        }
         let (ended, voiced) = match open.voice {
             Voice::Paused { last, .. } => (last, open.voiced_samples),
             Voice::Speaking { onset, .. } => {
@@ -376,7 +383,7 @@ impl Hearing {
 }
 
 /// Words, or characters where they are not set apart.
-fn word_count(text: &str) -> usize {
+pub(crate) fn word_count(text: &str) -> usize {
     text.split_whitespace().map(|word| if word.is_ascii() { 1 } else { word.chars().count() }).sum()
 }
 

@@ -16,6 +16,6 @@ pub(crate) use endpoint::{Evidence, Progress, Weighing, decide_at};
 pub(crate) use ends::{Bound, Ends, WEIGHTS, features};
 pub use floor::Floor;
 pub(crate) use heard::rest_from_clause;
-pub(crate) use hearing::{CallerTurn, Hearing, Said, Voice};
+pub(crate) use hearing::{CallerTurn, Hearing, Said, Voice, word_count};
 pub(crate) use lines::{Ended, Lines, NewLine};
 pub(crate) use pace::Pace;

@@ -38,9 +38,14 @@ impl Pace {
         }
     }
 
-    /// A turn of the caller is over.
+    /// A turn of the caller is over, and was answered.
     pub fn turn_over(&mut self) {
         self.turns += 1.0;
+    }
+
+    /// The latest turn was not over.
+    pub fn taken_back(&mut self) {
+        self.turns = (self.turns - 1.0).max(0.0);
     }
 
     /// How often this caller pauses within a turn against the usual: 1 is usual, 2 is twice as often.
@@ -82,6 +87,9 @@ mod tests {
         assert!((pace.hesitation() - 1.0).abs() < 1e-9);
         (0..3).for_each(|_| pace.turn_over());
         assert!((pace.hesitation() - 0.5).abs() < 1e-9);
+        pace.turn_over();
+        pace.taken_back();
+        assert!((pace.hesitation() - 0.5).abs() < 1e-9, "a turn that was not over is none");
         (0..20).for_each(|_| pace.went_on_after(400.0));
         assert!(pace.hesitation() > 2.0);
     }
