@@ -4,7 +4,7 @@ use super::ahead::{Ahead, AheadTally};
 use super::dialogue::{Dialogue, Flow, Memory};
 use super::governor::Promise;
 use super::mood::Mood;
-use super::overlap::Overlap;
+use super::overlap::{Overlap, hums_from};
 use super::phase::{Decided, Phase, Talking};
 use super::sounding::Exchange;
 use super::turn::{Ends, Floor, Hearing, Lines, Voice, rest_from_clause};
@@ -63,6 +63,8 @@ pub struct Agent {
     pub(super) filled: Option<UtteranceId>,
     /// Speech over the agent's voice.
     pub(super) overlap: Option<Overlap>,
+    /// From which score on that sounds like a backchannel.
+    pub(super) hums_from: f32,
     pub(super) curve: PauseCurve,
     /// What the ends of turns are known by.
     pub(super) ends: &'static Ends,
@@ -84,6 +86,7 @@ impl Agent {
     pub fn with_plan(flow: Arc<Flow>, plan: AgentPlan, config: TurnConfig) -> Self {
         let curve = PauseCurve::of(&flow.language().0);
         let ends = Ends::of(&flow.language().0);
+        let hums_from = hums_from(&flow.language().0);
         Self {
             phase: Phase::Waiting,
             dialogue: Dialogue::new(flow, plan, config.min_confidence),
@@ -109,6 +112,7 @@ impl Agent {
             answering: false,
             filled: None,
             overlap: None,
+            hums_from,
             mood: Mood::new(config.mood.clone()),
             exchange: Exchange::default(),
             manner: Manner::USUAL,
@@ -272,10 +276,13 @@ impl Agent {
                     Phase::Leaving(leaving) => leaving.decided.as_mut(),
                     _ => None,
                 };
-                if let Some(decided) = decided
-                    && decided.answer.is_some_and(|answer| utterance >= answer)
-                {
-                    decided.answer_began.get_or_insert(at);
+                if let Some(decided) = decided {
+                    if self.lines.share_heard(at).is_some() {
+                        decided.heard_since.get_or_insert(at);
+                    }
+                    if decided.answer.is_some_and(|answer| utterance >= answer) {
+                        decided.answer_began.get_or_insert(at);
+                    }
                 }
             }
             PlayoutEvent::Finished { at, .. } | PlayoutEvent::Cut { at, .. } => {

@@ -2,7 +2,7 @@
 
 use super::bounded::bounded;
 use super::conversation::Agent;
-use super::dialogue::{is_assent, is_backchannel, is_short, says_nothing, tokens};
+use super::dialogue::{is_assent, is_backchannel, is_mostly_backchannel, is_short, says_nothing, takes_floor, tokens};
 use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
 use super::turn::{CallerTurn, Evidence, Said, Voice, Weighing, continues, decide_at, word_count};
 use super::{Action, AgentEvent};
@@ -279,10 +279,13 @@ impl Agent {
     /// Answers a turn, or lets it pass where it was no more than a sound over the agent's line.
     pub(super) fn respond(&mut self, at: MediaTime, turn: CallerTurn, wait: u64) {
         let Phase::Talking(talking) = &mut self.phase else { return };
-        let hummed = is_backchannel(&turn.text) || turn.hummed && is_short(&turn.text);
+        let few = is_short(&turn.text) || is_mostly_backchannel(&turn.text);
+        let hummed = is_backchannel(&turn.text) || turn.hummed && few && !takes_floor(&turn.text);
         let yes_no = self.dialogue.kind() == AnswerKind::YesNo && self.dialogue.asked();
-        if hummed && turn.over && !(yes_no && is_assent(&turn.text) && !turn.hummed) {
-            // "Mm-hm" over the agent's voice answers nothing; "yes" over a yes-or-no question does.
+        // "Mm-hm" over the agent's voice answers nothing; "yes" over a yes-or-no question does, and so does what sounded like
+        // "mm-hm" and was "yes", once the question is over.
+        let answers = yes_no && is_assent(&turn.text) && (!turn.hummed || !self.lines.any());
+        if hummed && turn.over && !answers {
             return;
         }
         let turn_text = FirstHalf { text: turn.text, confidence: turn.confidence };
@@ -315,8 +318,15 @@ impl Agent {
         talking.interrupted_end = None;
         talking.keys.last = turn.ended;
         talking.keys.spoken = true;
-        talking.decided =
-            Some(Decided { at, ended: turn.ended, turn: heard, before, answer: None, answer_began: None });
+        talking.decided = Some(Decided {
+            at,
+            ended: turn.ended,
+            turn: heard,
+            before,
+            answer: None,
+            answer_began: None,
+            heard_since: None,
+        });
         self.hearing.was_answer();
         self.promise(at, turn.ended);
         self.tally.answers += 1;

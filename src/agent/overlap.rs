@@ -9,33 +9,41 @@
 
 use super::Action;
 use super::conversation::Agent;
-use super::dialogue::{is_backchannel, is_mostly_backchannel, is_short, says_nothing, tokens};
+use super::dialogue::{is_backchannel, is_mostly_backchannel, is_short, says_nothing, takes_floor, tokens};
 use super::listening::MAX_BEGUN_AGAIN;
 use super::phase::Phase;
-use super::turn::continues;
+use super::turn::{Voice, continues};
 use crate::audio::MediaTime;
 use crate::record::Stage;
 use crate::speech::OverlapCue;
 
 /// From here on an overlap counts as an echo.
 const ECHO: f32 = 0.5;
-/// From here on it sounds like a backchannel.
-const BACKCHANNEL: f32 = 0.5;
-/// From here on one short word is taken for misheard.
+/// From here on a few short words are taken for misheard.
+const MISHEARD: f32 = 0.5;
+/// From here on a single word does not tell that what was taken for a backchannel is none.
 const SURELY_BACKCHANNEL: f32 = 0.6;
 /// Below this it is plainly none, so that nothing more needs to be waited for.
 const PLAINLY_NONE: f32 = 0.2;
-/// Nearer to [`BACKCHANNEL`] than this the voice leaves it open; so much later the shortest hums are over.
+/// Nearer to [`hums_from`] than this the voice leaves it open; so much later the shortest hums are over.
 const UNSURE: f32 = 0.1;
-const UNSURE_MS: u64 = 40;
+const UNSURE_MS: u64 = 30;
 /// How long it takes to say "mm-hm" to what is just heard.
 const TAKEN_NOTE_MS: u64 = 150;
+
+/// From which score on it sounds like a backchannel. Mandarin ones are a syllable, and mostly over before that must be decided;
+/// English ones are longer, so that more of them are known by the voice alone.
+pub(super) fn hums_from(language: &str) -> f32 {
+    if language.starts_with("zh") { 0.51 } else { 0.485 }
+}
 
 /// Speech over the agent's voice, from its onset to its pause.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Overlap {
     onset: MediaTime,
     cue: Option<OverlapCue>,
+    /// How much it sounds like a backchannel: the mean of its last two cues, which errs less than one.
+    hum: Option<f32>,
     /// The agent speaks softer for it.
     ducked: bool,
     /// It was taken for no interruption, until it goes on too long.
@@ -49,7 +57,7 @@ impl Agent {
     }
 
     fn overlap_of(&self, onset: MediaTime) -> Overlap {
-        let fresh = Overlap { onset, cue: None, ducked: false, spared: false };
+        let fresh = Overlap { onset, cue: None, hum: None, ducked: false, spared: false };
         self.overlap.filter(|overlap| overlap.onset == onset).unwrap_or(fresh)
     }
 
@@ -58,7 +66,9 @@ impl Agent {
         if cue.onset.ms_since(onset).abs() > 150.0 || !cue.echo.is_finite() || !cue.backchannel.is_finite() {
             return;
         }
-        self.overlap = Some(Overlap { cue: Some(cue), ..self.overlap_of(onset) });
+        let overlap = self.overlap_of(onset);
+        let before = overlap.cue.map_or(cue.backchannel, |before| before.backchannel);
+        self.overlap = Some(Overlap { cue: Some(cue), hum: Some((before + cue.backchannel) / 2.0), ..overlap });
         if cue.echo >= ECHO && cue.covers >= self.known_at(onset) && self.protected() {
             // What may not be interrupted comes back all the same, and is no turn of the caller.
             self.hearing.may_not_interrupt();
@@ -74,8 +84,7 @@ impl Agent {
     /// It is not what we sent: enough of it was heard to tell, or it began when nothing of ours could come back.
     fn is_no_echo(&self, overlap: &Overlap) -> bool {
         let onset = overlap.onset;
-        let unheard =
-            !self.lines.any() || self.collides(onset) && self.answer_began().is_none_or(|began| onset < began);
+        let unheard = !self.lines.any() || self.collides(onset) && self.heard_since().is_none_or(|began| onset < began);
         unheard || overlap.cue.is_some_and(|cue| cue.echo < ECHO && cue.covers >= self.known_at(onset))
     }
 
@@ -83,8 +92,11 @@ impl Agent {
     pub(super) fn overlap_deadline(&self) -> Option<MediaTime> {
         let onset = match self.overlapping() {
             Some(onset) => onset,
-            // An overlap that is over leaves the voice soft until it is looked at.
-            None => return self.overlap.filter(|overlap| overlap.ducked).map(|_| MediaTime::ZERO),
+            // An overlap that is over leaves the voice soft until it is looked at; its words may still come.
+            None => {
+                let due = |overlap: &Overlap| overlap.ducked || self.was_one(overlap);
+                return self.overlap.filter(due).map(|_| MediaTime::ZERO);
+            }
         };
         let overlap = self.overlap_of(onset);
         let softer = onset.plus_ms(self.config.duck_ms);
@@ -99,11 +111,12 @@ impl Agent {
             return onset.plus_ms(if no_echo { self.config.duck_ms } else { self.config.barge_in_ms });
         }
         let said = self.said_over(overlap);
-        let voice = overlap.cue.map(|cue| cue.backchannel);
+        let voice = overlap.hum;
         if overlap.spared {
             // What it said since then may tell that it is one after all; a single word may be misheard.
             let surely = voice.is_some_and(|voice| voice >= SURELY_BACKCHANNEL);
-            let told = said == Some(false) && (!surely || tokens(self.hearing.text()).len() > 1);
+            let text = self.hearing.text();
+            let told = said == Some(false) && (!surely || takes_floor(text) || tokens(text).len() > 1);
             return if told { onset.plus_ms(self.config.barge_in_ms) } else { onset.plus_ms(self.config.surely_ms) };
         }
         let plain = voice.is_some_and(|voice| voice < PLAINLY_NONE);
@@ -111,7 +124,7 @@ impl Agent {
         if no_echo && (plain || said == Some(false)) {
             return onset.plus_ms(self.config.duck_ms);
         }
-        let unsure = said.is_none() && voice.is_some_and(|voice| (voice - BACKCHANNEL).abs() < UNSURE);
+        let unsure = said.is_none() && voice.is_some_and(|voice| (voice - self.hums_from).abs() < UNSURE);
         onset.plus_ms(self.config.barge_in_ms + if unsure { UNSURE_MS } else { 0 })
     }
 
@@ -122,9 +135,21 @@ impl Agent {
         if text.is_empty() {
             return None;
         }
-        let hums = overlap.cue.is_some_and(|cue| cue.backchannel >= SURELY_BACKCHANNEL);
-        let may_be_misheard = is_short(text) || is_mostly_backchannel(text);
+        let hums = overlap.hum.is_some_and(|hum| hum >= MISHEARD);
+        let may_be_misheard = (is_short(text) || is_mostly_backchannel(text)) && !takes_floor(text);
         (is_backchannel(text) || !says_nothing(text)).then(|| is_backchannel(text) || hums && may_be_misheard)
+    }
+
+    /// An overlap that was over before it was decided turns out to have been an interruption: its words say so.
+    fn was_one(&self, overlap: &Overlap) -> bool {
+        let paused = matches!(self.hearing.voice(), Some(Voice::Paused { .. }));
+        let hums = overlap.hum.is_none_or(|hum| hum >= self.hums_from);
+        paused
+            && self.lines.any()
+            && self.can_be_interrupted()
+            && self.is_no_echo(overlap)
+            && self.said_over(overlap) == Some(false)
+            && (!hums || takes_floor(self.hearing.text()))
     }
 
     /// The speech goes on with a turn that was decided too early.
@@ -132,9 +157,10 @@ impl Agent {
         self.decided().is_some_and(|decided| continues(&self.config, onset, decided.at, decided.answer_began))
     }
 
-    /// It goes on, and began before the caller can have taken note of the answer: nobody hums at what was not heard yet.
+    /// It goes on, and began before the caller can have taken note of the answer, or of the filler before it: nobody hums at
+    /// what was not heard yet.
     fn collides(&self, onset: MediaTime) -> bool {
-        let taken_note = self.answer_began().is_some_and(|began| onset > began.plus_ms(TAKEN_NOTE_MS));
+        let taken_note = self.heard_since().is_some_and(|began| onset > began.plus_ms(TAKEN_NOTE_MS));
         let begun_again = match &self.phase {
             Phase::Talking(talking) => talking.begun_again,
             _ => 0,
@@ -143,8 +169,8 @@ impl Agent {
         self.goes_on(onset) && !taken_note && begun_again < MAX_BEGUN_AGAIN
     }
 
-    fn answer_began(&self) -> Option<MediaTime> {
-        self.decided().and_then(|decided| decided.answer_began)
+    fn heard_since(&self) -> Option<MediaTime> {
+        self.decided().and_then(|decided| decided.heard_since)
     }
 
     /// Looks at the overlap where that is due.
@@ -153,6 +179,15 @@ impl Agent {
             return false;
         }
         let Some(onset) = self.overlapping() else {
+            if let Some(overlap) = self.overlap.filter(|overlap| self.was_one(overlap)) {
+                self.overlap = None;
+                self.interrupted(at, overlap.onset);
+                return true;
+            }
+            // A hum that was over before it was decided is none the less one.
+            if self.overlap.is_some_and(|overlap| overlap.hum.is_some_and(|hum| hum >= self.hums_from)) {
+                self.hearing.set_hummed(true);
+            }
             self.loud_again(at);
             return true;
         };
@@ -174,11 +209,8 @@ impl Agent {
             return true;
         }
         if self.lines.any() && !self.collides(onset) {
-            let alike = match (self.said_over(&overlap), overlap.cue) {
-                (Some(backchannel), _) => backchannel,
-                (None, Some(cue)) => cue.backchannel >= BACKCHANNEL,
-                (None, None) => false,
-            };
+            let sounds = overlap.hum.is_some_and(|hum| hum >= self.hums_from);
+            let alike = self.said_over(&overlap).unwrap_or(sounds);
             if alike && !overlap.spared {
                 overlap.spared = true;
                 self.hearing.set_hummed(true);

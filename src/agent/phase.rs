@@ -113,6 +113,8 @@ pub(crate) struct Decided {
     pub answer: Option<UtteranceId>,
     /// When that began to be heard.
     pub answer_began: Option<MediaTime>,
+    /// When anything of ours began to be heard since, be it a filler.
+    pub heard_since: Option<MediaTime>,
 }
 
 /// A question to the language model.

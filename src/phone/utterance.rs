@@ -11,6 +11,10 @@ use std::ops::Range;
 const BELOW_PEAK_DB: f32 = 35.0;
 /// Runs of speech shorter than this are clicks when they stand at the beginning or the end.
 const CLICK_PIECES: usize = 2;
+/// What stands at the beginning or the end, this much softer than the loudest piece, no longer than 100 ms and with 100 ms of silence
+/// between it and the speech, is breath: a diphone voice has 60 ms of it 200 ms before a "w".
+const BREATH_DB: f32 = 20.0;
+const BREATH_PIECES: usize = 20;
 
 /// One thing to say: mono samples at 16 kHz and where in them the speech is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +42,9 @@ impl Utterance {
         let silent = || PhoneError::Silent { what: name.to_owned(), dbfs: AUDIBLE_DBFS };
         let first = runs().position(is_speech).ok_or_else(silent)?;
         let last = runs().rposition(is_speech).ok_or_else(silent)? + CLICK_PIECES;
+        let levels: Vec<f32> = pieces.get(first..last).unwrap_or(&[]).iter().map(|p| p.level_dbfs).collect();
+        let (before, after) = (breath(levels.iter(), floor, peak), breath(levels.iter().rev(), floor, peak));
+        let (first, last) = (first + before, last - after);
         let speech = first * PIECE_SAMPLES..(last * PIECE_SAMPLES).min(samples.len());
         let within = pieces.get(first..last).unwrap_or(&[]);
         let longest_pause =
@@ -97,6 +104,26 @@ impl Utterance {
     }
 }
 
+/// How many of the pieces at the beginning are breath and the silence behind it, where the loudest piece has the level `peak`.
+fn breath<'a>(levels: impl Iterator<Item = &'a f32>, floor: f32, peak: f32) -> usize {
+    let (mut silence, mut until) = (0, 0);
+    for (index, level) in levels.enumerate() {
+        if *level <= floor {
+            silence += 1;
+            continue;
+        }
+        if silence >= BREATH_PIECES {
+            // What came before the silence was breath; what begins here may be more of it.
+            until = index;
+        }
+        silence = 0;
+        if index - until >= BREATH_PIECES || *level > peak - BREATH_DB {
+            break;
+        }
+    }
+    until
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +172,27 @@ mod tests {
         samples[3000] = 20_000;
         let found = Utterance::annotate(samples, "test", None).unwrap();
         assert_eq!(found.speech(), 800..2400);
+    }
+
+    #[test]
+    fn breath_before_and_after_is_no_speech_but_a_soft_beginning_is() {
+        let breathed = |gap: usize| {
+            let mut samples: Vec<i16> = tone(960, 160).collect();
+            samples.extend(vec![0; gap]);
+            samples.extend(tone(8000, 4000));
+            samples.extend(vec![0; gap]);
+            samples.extend(tone(960, 160));
+            Utterance::annotate(samples, "test", None).unwrap().speech()
+        };
+        assert_eq!(breathed(2720), 3680..11_680, "60 ms, 28 dB softer, 170 ms before");
+        assert_eq!(breathed(960), 0..11_840, "a closure of 60 ms is part of a word");
+        // 200 ms of it are words, and so is what is not so soft.
+        for (samples, amplitude) in [(3200, 160), (960, 600)] {
+            let mut soft: Vec<i16> = tone(samples, amplitude).collect();
+            soft.extend(vec![0; 2720]);
+            soft.extend(tone(8000, 4000));
+            assert_eq!(Utterance::annotate(soft, "test", None).unwrap().speech().start, 0);
+        }
     }
 
     #[test]

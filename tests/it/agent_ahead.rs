@@ -296,6 +296,73 @@ fn a_backchannel_that_does_not_end_is_an_interruption_after_all() {
 }
 
 #[test]
+fn a_hum_over_a_filler_is_no_turn_that_goes_on() {
+    let hum = |session: &mut Session, onset: u64| {
+        for at in (120..400).step_by(40) {
+            overlap(session, onset, onset + at, 0.1, 0.9);
+        }
+        session.caller(onset, 450, "uh huh");
+    };
+    // The model takes three seconds; a filler fills the time.
+    let mut session = slow();
+    session.caller(3_000, 600, "which day").run(4_500);
+    let filler = session.time_of(session.lines()[1]);
+    assert!(session.lines()[1].starts_with("One moment") && filler + 300 < 4_700, "{:?}", session.said());
+    hum(&mut session, filler + 400);
+    session.run(12_000);
+    let stops = session.times(|action| *action == Action::StopSpeaking);
+    assert!(stops.iter().all(|at| *at < filler), "{stops:?}, the filler at {filler}");
+    assert!(session.times(|action| matches!(action, Action::CancelAsk { .. })).iter().all(|at| *at > filler + 1_000));
+}
+
+#[test]
+fn a_short_hum_is_one_although_it_was_over_before_it_was_decided() {
+    // "Yes" in 150 ms over a yes-or-no question: an answer, unless it sounded like a hum.
+    for (backchannel, answered) in [(0.2, true), (0.9, false)] {
+        let mut session = Session::with(FLOW, times());
+        session.run(300);
+        overlap(&mut session, 400, 520, 0.0, backchannel);
+        overlap(&mut session, 400, 600, 0.0, backchannel);
+        session.caller(400, 150, "yes").run(1_150);
+        assert_eq!(session.lines().contains(&"Great."), answered, "{backchannel}: {:?}", session.lines());
+    }
+}
+
+#[test]
+fn what_sounded_like_a_hum_and_was_a_yes_answers_once_the_question_is_over() {
+    let mut session = Session::with(FLOW, times());
+    session.run(300);
+    let ends = 20 + 20 * 60;
+    let onset = ends - 180;
+    overlap(&mut session, onset, onset + 120, 0.0, 0.9);
+    session.caller(onset, 170, "yes").run(3_000);
+    assert!(session.lines().contains(&"Great."), "nobody waits for the caller to say it again: {:?}", session.lines());
+}
+
+#[test]
+fn a_short_word_that_takes_the_floor_stops_the_agent_when_it_is_known() {
+    // Over before it was decided, and then known: "wait", "the" (a hum misheard), "wait" in a voice that hums.
+    for (text, backchannel, stops) in [("wait", 0.4, true), ("the", 0.9, false), ("wait", 0.9, true)] {
+        let (mut session, onset) = speaking();
+        overlap(&mut session, onset, onset + 120, 0.0, backchannel);
+        overlap(&mut session, onset, onset + 200, 0.0, backchannel);
+        session.caller(onset, 150, text).run(onset + 500);
+        let stopped = first(&session, |action| *action == Action::StopSpeaking);
+        assert_eq!(stopped.is_some_and(|at| at < onset + 450), stops, "{text}, {backchannel}: {stopped:?}");
+    }
+}
+
+#[test]
+fn one_cue_of_two_that_errs_does_not_decide() {
+    let (mut session, onset) = speaking();
+    for (at, backchannel) in [(160, 0.8), (200, 0.8), (240, 0.35)] {
+        overlap(&mut session, onset, onset + at, 0.0, backchannel);
+    }
+    session.caller(onset, 400, "mm hm").run(onset + 1_000);
+    assert!(first(&session, |action| *action == Action::StopSpeaking).is_none());
+}
+
+#[test]
 fn words_tell_more_than_the_voice() {
     let (mut session, onset) = speaking();
     overlap(&mut session, onset, onset + 200, 0.0, 0.55);

@@ -13,6 +13,36 @@ const HUMS: [&str; 14] = ["uh", "huh", "mm", "mhm", "hm", "hmm", "mmm", "oh", "a
 const ASSENTS: [&str; 13] =
     ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "好的", "是的", "对的", "明白", "对", "是"];
 
+/// Words with which people take the floor. A hum is misheard as anything, but hardly as one of these.
+const FLOOR: [&str; 26] = [
+    "no",
+    "not",
+    "wait",
+    "stop",
+    "hold",
+    "hang",
+    "sorry",
+    "pardon",
+    "excuse",
+    "hello",
+    "listen",
+    "actually",
+    "what",
+    "who",
+    "how",
+    "why",
+    "不",
+    "等",
+    "停",
+    "喂",
+    "什么",
+    "请问",
+    "抱歉",
+    "不好意思",
+    "对不起",
+    "怎么",
+];
+
 /// Mandarin endings after which a speaker is not done.
 const OPEN_ENDINGS_ZH: [&str; 61] = [
     "嗯",
@@ -170,6 +200,12 @@ pub(crate) fn is_mostly_backchannel(text: &str) -> bool {
     all <= 3 && others < all && others * 2 <= all
 }
 
+/// Begins as people do who take the floor, whatever hums stand before it.
+pub(crate) fn takes_floor(text: &str) -> bool {
+    let rest = without(&without(text, &ASSENTS).join(" "), &HUMS);
+    FLOOR.iter().any(|phrase| rest.starts_with(&tokens(phrase)))
+}
+
 /// The bare tokens: lower case, split at everything that is neither a letter, a digit nor an apostrophe within a word.
 /// A Chinese, Japanese or Korean character is a token of its own.
 pub(crate) fn tokens(text: &str) -> Vec<String> {
@@ -308,6 +344,16 @@ mod tests {
             assert!(!is_backchannel(text), "{text}");
         }
         assert!(is_assent("oh yes") && is_assent("对") && !is_assent("mm hm") && !is_assent("嗯"));
+    }
+
+    #[test]
+    fn who_takes_the_floor_is_told_from_a_misheard_hum() {
+        for text in ["wait", "no no", "oh no", "okay but what is it", "不对", "嗯 等一下", "what"] {
+            assert_eq!(takes_floor(text), text != "okay but what is it", "{text}");
+        }
+        for text in ["", "mm hm", "the", "mm the", "对", "好的", "我", "nobody"] {
+            assert!(!takes_floor(text), "{text}");
+        }
     }
 
     #[test]
