@@ -34,7 +34,7 @@ const TAKEN_NOTE_MS: u64 = 150;
 /// From which score on it sounds like a backchannel. Mandarin ones are a syllable, and mostly over before that must be decided;
 /// English ones are longer, so that more of them are known by the voice alone.
 pub(super) fn hums_from(language: &str) -> f32 {
-    if language.starts_with("zh") { 0.51 } else { 0.485 }
+    if language.starts_with("zh") { 0.505 } else { 0.485 }
 }
 
 /// Speech over the agent's voice, from its onset to its pause.

@@ -122,6 +122,8 @@ pub struct Figures {
     backchannel_false_stop_percent: Option<f64>,
     noises: usize,
     noise_false_stops: usize,
+    /// Level of the agent's echo against the agent.
+    echo_db: f64,
     echo_calls: usize,
     self_interruptions: usize,
     send_late_max_ms: f64,
@@ -170,8 +172,8 @@ fn percent(part: usize, of: usize) -> Option<f64> {
 }
 
 impl Tally {
-    /// Adds a call.
-    fn add(&mut self, caller: &Caller, held: &HeldCall, inside: Option<&Inside>) {
+    /// Adds a call. `echoes`: the agent's voice came back in it.
+    fn add(&mut self, caller: &Caller, echoes: bool, held: &HeldCall, inside: Option<&Inside>) {
         let figures = &mut self.figures;
         let turns = held.turns();
         let none = Inside::default();
@@ -215,7 +217,7 @@ impl Tally {
                 }
             }
         }
-        if caller.echo_ms.is_some() {
+        if echoes {
             figures.echo_calls += 1;
             let provoked = |at: &Duration| turns.iter().any(|t| *at >= t.said.began && *at <= t.said.ended + BECAUSE);
             figures.self_interruptions += inside.stops.iter().filter(|at| !provoked(at)).count();
@@ -356,7 +358,7 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let engines = Engines::default();
     let mut report = Report::new("bench turns");
     let mut tally = Tally::default();
-    let mut running: JoinSet<(Caller, Outcome)> = JoinSet::new();
+    let mut running: JoinSet<(Caller, bool, Outcome)> = JoinSet::new();
     let mut placed = 0;
     loop {
         while running.len() < args.parallel as usize && placed < args.calls {
@@ -371,21 +373,21 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
             if caller.neighbours {
                 plan.surroundings.background = Some(cast.neighbour().await?);
             }
-            let lab = Arc::clone(&lab);
-            running.spawn(async move { (caller, lab.hold(plan, &mut |_| {}).await) });
+            let (lab, echoes) = (Arc::clone(&lab), plan.surroundings.echo.is_some());
+            running.spawn(async move { (caller, echoes, lab.hold(plan, &mut |_| {}).await) });
             placed += 1;
         }
         let Some(outcome) = running.join_next().await else { break };
         match outcome? {
-            (caller, Ok((held, account))) => {
+            (caller, echoes, Ok((held, account))) => {
                 let inside = account.as_ref().map(|account| Inside::of(account, &held));
-                tally.add(&caller, &held, inside.as_ref());
+                tally.add(&caller, echoes, &held, inside.as_ref());
                 if let Some(account) = &account {
                     engines.add(&account.record.engines);
                 }
                 add_call(&mut report, &held, account.as_ref());
             }
-            (_, Err(error)) => {
+            (_, _, Err(error)) => {
                 tally.figures.calls_failed += 1;
                 console.line(format_args!("a call failed: {error}"));
                 report.add_call(failed_call(lab.target(), &error), Duration::ZERO, &[], &[]);
@@ -400,6 +402,7 @@ pub async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let failed = tally.figures.calls_failed;
     let mut figures = tally.finish();
     figures.language = manner.lang.clone();
+    figures.echo_db = manner.echo.map_or(sim::ECHO_DB, |(db, _)| db);
     figures.seeds = if args.test { "test" } else { "development" };
     figures.speech = cast.label(args.speech.as_deref());
     figures.network = manner.network.map_or_else(|| "clean".to_owned(), |network| network.to_string());
@@ -461,7 +464,7 @@ fn told(f: &Figures) -> String {
         f.noises,
         f.noise_false_stops,
         f.echo_calls,
-        sim::ECHO_DB,
+        f.echo_db,
         f.self_interruptions,
         f.machine.cpu,
         f.machine.cores,

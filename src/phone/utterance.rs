@@ -11,10 +11,11 @@ use std::ops::Range;
 const BELOW_PEAK_DB: f32 = 35.0;
 /// Runs of speech shorter than this are clicks when they stand at the beginning or the end.
 const CLICK_PIECES: usize = 2;
-/// What stands at the beginning or the end, this much softer than the loudest piece, no longer than 100 ms and with 100 ms of silence
+/// What stands at the beginning or the end, this much softer than the loudest piece, no longer than 80 ms and with 100 ms of silence
 /// between it and the speech, is breath: a diphone voice has 60 ms of it 200 ms before a "w".
 const BREATH_DB: f32 = 20.0;
-const BREATH_PIECES: usize = 20;
+const BREATH_PIECES: usize = 16;
+const BREATH_GAP_PIECES: usize = 20;
 
 /// One thing to say: mono samples at 16 kHz and where in them the speech is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -112,7 +113,7 @@ fn breath<'a>(levels: impl Iterator<Item = &'a f32>, floor: f32, peak: f32) -> u
             silence += 1;
             continue;
         }
-        if silence >= BREATH_PIECES {
+        if silence >= BREATH_GAP_PIECES {
             // What came before the silence was breath; what begins here may be more of it.
             until = index;
         }

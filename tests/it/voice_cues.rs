@@ -7,7 +7,7 @@ use tipring::engine::batch::Pool;
 use tipring::engine::tts::{Flite, FliteConfig};
 use tipring::engine::vad::{Earshot, EarshotConfig};
 use tipring::sim::Dice;
-use tipring::sim::echo::{EchoPath, judge, telephone};
+use tipring::sim::echo::{EchoPath, Line, judge};
 use tipring::speech::{Language, SpeechRequest, Synthesis, Synthesizer, Wake};
 
 const AGENT: [&str; 6] = [
@@ -62,24 +62,21 @@ fn an_echo_interrupts_nobody_and_a_caller_over_it_is_heard() {
             sent.extend(ours);
             sent.resize((sent.len() + 16_000).next_multiple_of(FRAME_SAMPLES), 0);
             let path = EchoPath::hybrid(echo_db, dice.between(50.0, 300.0) as f32, &mut dice);
-            let back: Vec<i16> =
-                path.back(&telephone(&sent)).iter().map(|x| (x + dice.between(-20.0, 20.0) as f32) as i16).collect();
-            let alone = judge(&sent, &telephone(&back), None, &vad).unwrap();
+            let line = Line { language: "en", ours: &sent, echo: Some(&path), caller: None, noise_dbfs: -69.0 };
+            let alone = judge(&line, &vad, &mut dice).unwrap();
             lines += 1;
             overlaps += alone.echoes;
             late += alone.late;
             if echo_db <= -25.0 {
-                stopped += u32::from(alone.self_interruptions > 0);
+                stopped += u32::from(alone.interrupted_itself);
             }
 
             let at = dice.between(12_000.0, (sent.len() - 30_000) as f64) as usize;
             let mut theirs = theirs.clone();
             level::normalise(&mut theirs, dice.between(-30.0, -16.0) as f32);
-            let mut both = back.clone();
-            both.iter_mut().skip(at).zip(&theirs).for_each(|(slot, sample)| *slot = slot.saturating_add(*sample));
-            let verdicts = judge(&sent, &telephone(&both), Some(at), &vad).unwrap();
+            let verdicts = judge(&Line { caller: Some((at, &theirs)), ..line }, &vad, &mut dice).unwrap();
             callers += 1;
-            heard += u32::from(verdicts.real_ms.is_some_and(|ms| ms <= 600.0));
+            heard += u32::from(verdicts.stopped_ms.is_some_and(|ms| ms <= 600.0));
         }
     }
     println!(

@@ -40,7 +40,8 @@ fn a_call_is_counted_as_it_was_heard() {
             act(Deed::Turn, &[false]),
             act(Deed::Noise, &[]),
         ],
-        echo_ms: Some(100),
+        // The echo is the telephone's, not the caller's own: it counts all the same.
+        echo_ms: None,
         neighbours: false,
     };
     let spurt = |began, ended| Spurt { began: at(began), ended: at(ended) };
@@ -72,7 +73,7 @@ fn a_call_is_counted_as_it_was_heard() {
     // Stopped for the backchannel, for the interruption, and once for nothing.
     let inside = Inside { stops: vec![at(5400), at(6250), at(8900)], ducks: vec![at(6110)] };
     let mut tally = Tally::default();
-    tally.add(&caller, &held, Some(&inside));
+    tally.add(&caller, true, &held, Some(&inside));
     let figures = tally.finish();
     assert_eq!((figures.turns, figures.gaps, figures.gap_p50_ms, figures.missed), (3, 1, Some(450.0), 0));
     assert_eq!((figures.holds, figures.holds_at_complete_percent), (3, 33.3));
