@@ -19,6 +19,8 @@ use crate::speech::OverlapCue;
 
 /// From here on an overlap counts as an echo.
 const ECHO: f32 = 0.5;
+/// What the share of an echo is taken of.
+const ECHO_WINDOW_MS: u64 = 120;
 /// From here on a few short words are taken for misheard.
 const MISHEARD: f32 = 0.5;
 /// From here on a single word does not tell that what was taken for a backchannel is none.
@@ -44,6 +46,8 @@ pub(super) struct Overlap {
     cue: Option<OverlapCue>,
     /// How much it sounds like a backchannel: the mean of its last two cues, which errs less than one.
     hum: Option<f32>,
+    /// The last cue by which it was an echo.
+    echo_at: Option<MediaTime>,
     /// The agent speaks softer for it.
     ducked: bool,
     /// It was taken for no interruption, until it goes on too long.
@@ -57,7 +61,7 @@ impl Agent {
     }
 
     fn overlap_of(&self, onset: MediaTime) -> Overlap {
-        let fresh = Overlap { onset, cue: None, hum: None, ducked: false, spared: false };
+        let fresh = Overlap { onset, cue: None, hum: None, echo_at: None, ducked: false, spared: false };
         self.overlap.filter(|overlap| overlap.onset == onset).unwrap_or(fresh)
     }
 
@@ -68,7 +72,9 @@ impl Agent {
         }
         let overlap = self.overlap_of(onset);
         let before = overlap.cue.map_or(cue.backchannel, |before| before.backchannel);
-        self.overlap = Some(Overlap { cue: Some(cue), hum: Some((before + cue.backchannel) / 2.0), ..overlap });
+        let hum = Some((before + cue.backchannel) / 2.0);
+        let echo_at = if cue.echo >= ECHO { Some(cue.covers) } else { overlap.echo_at };
+        self.overlap = Some(Overlap { cue: Some(cue), hum, echo_at, ..overlap });
         if cue.echo >= ECHO && cue.covers >= self.known_at(onset) && self.protected() {
             // What may not be interrupted comes back all the same, and is no turn of the caller.
             self.hearing.may_not_interrupt();
@@ -85,7 +91,8 @@ impl Agent {
     fn is_no_echo(&self, overlap: &Overlap) -> bool {
         let onset = overlap.onset;
         let unheard = !self.lines.any() || self.collides(onset) && self.heard_since().is_none_or(|began| onset < began);
-        unheard || overlap.cue.is_some_and(|cue| cue.echo < ECHO && cue.covers >= self.known_at(onset))
+        let known = self.known_at(onset).max(overlap.echo_at.map_or(onset, |at| at.plus_ms(ECHO_WINDOW_MS)));
+        unheard || overlap.cue.is_some_and(|cue| cue.echo < ECHO && cue.covers >= known)
     }
 
     /// When the overlap is to be looked at next.
@@ -125,7 +132,10 @@ impl Agent {
             return onset.plus_ms(self.config.duck_ms);
         }
         let unsure = said.is_none() && voice.is_some_and(|voice| (voice - self.hums_from).abs() < UNSURE);
-        onset.plus_ms(self.config.barge_in_ms + if unsure { UNSURE_MS } else { 0 })
+        let decide = onset.plus_ms(self.config.barge_in_ms + if unsure { UNSURE_MS } else { 0 });
+        // What was an echo is one until a whole window speaks against it: it fades where our voice does.
+        let echoed = overlap.cue.zip(overlap.echo_at).filter(|(cue, at)| cue.covers > *at);
+        echoed.map_or(decide, |(_, at)| decide.max(at.plus_ms(ECHO_WINDOW_MS)))
     }
 
     /// What was said over the agent's voice so far: none without words, else whether they are mere backchannels. One short

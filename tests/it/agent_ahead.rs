@@ -402,6 +402,25 @@ fn the_echo_of_an_answer_that_just_began_does_not_stop_it() {
 }
 
 #[test]
+fn an_echo_that_fades_is_no_caller_until_it_is_over() {
+    let (mut session, onset) = speaking();
+    for (at, share) in [(120, 0.8), (160, 0.7), (200, 0.6), (220, 0.5), (240, 0.4), (260, 0.3), (280, 0.3), (300, 0.3)]
+    {
+        overlap(&mut session, onset, onset + at, share, 0.1);
+    }
+    session.caller(onset, 240, "").run(onset + 1_500);
+    assert!(first(&session, |action| *action == Action::StopSpeaking).is_none());
+    // Who speaks on is heard.
+    let (mut session, onset) = speaking();
+    for at in (120..=400).step_by(20) {
+        overlap(&mut session, onset, onset + at, if at < 200 { 0.7 } else { 0.2 }, 0.1);
+    }
+    session.caller(onset, 1_500, "who is this").run(onset + 1_000);
+    let stopped = first(&session, |action| *action == Action::StopSpeaking).unwrap();
+    assert!((onset + 260..=onset + 340).contains(&stopped), "{stopped}");
+}
+
+#[test]
 fn words_in_our_own_echo_are_no_words_of_the_caller() {
     let (mut session, onset) = speaking();
     echo(&mut session, onset, 700, "no thanks");

@@ -21,17 +21,18 @@ pub(super) struct Overlap {
     onset: MediaTime,
     /// When it last was an echo.
     echo_at: Option<MediaTime>,
-    echo: f32,
+    /// None: nothing was to be heard yet, or only a hiss.
+    echo: Option<f32>,
 }
 
 impl Overlap {
     pub(super) fn new(onset: MediaTime) -> Self {
-        Self { onset, echo_at: None, echo: 0.0 }
+        Self { onset, echo_at: None, echo: None }
     }
 
     /// Is it ours, as far as is known?
     pub(super) fn is_echo(&self) -> bool {
-        self.echo >= ECHO
+        self.echo.is_some_and(|echo| echo >= ECHO)
     }
 
     /// Looks at what was heard until `now`.
@@ -46,14 +47,16 @@ impl Overlap {
             return None;
         }
         // Where nothing is to be heard, the last answer stands.
-        self.echo = echo.share().unwrap_or(self.echo);
+        self.echo = echo.share().or(self.echo);
         if self.is_echo() {
             self.echo_at = Some(now);
         }
         let backchannel =
             backchannel::features(steps, self.onset, now).map_or(0.0, |features| backchannel::score(&features));
         let level_db = caller.level_dbfs().zip(level_dbfs(steps, self.onset)).map(|(usual, level)| level - usual);
-        Some(OverlapCue { onset: self.onset, covers: now, echo: self.echo, backchannel, level_db })
+        // Nobody interrupts with a hiss alone, and ours comes back.
+        let echo = self.echo.unwrap_or(1.0);
+        Some(OverlapCue { onset: self.onset, covers: now, echo, backchannel, level_db })
     }
 
     /// Nothing more is to be said of it.
