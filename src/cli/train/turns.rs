@@ -75,7 +75,7 @@ struct Outlook {
 /// 400 and 700): from the decision to the packet it is up to 20 ms, the next callers are others, and some first lines come late,
 /// in Mandarin more of them.
 const BOUNDS: [(&str, [f64; 2], [f64; 2]); 2] =
-    [("en", [408.0, 858.0], [0.517, 0.954]), ("zh", [360.0, 652.0], [0.53, 0.978])];
+    [("en", [408.0, 858.0], [0.53, 0.954]), ("zh", [360.0, 652.0], [0.53, 0.978])];
 /// How often a pause within a turn may be taken for the end.
 const MOST_CUT_OFF: f64 = 0.086;
 /// Nobody is waited for without regard to how little there is to gain.
