@@ -25,6 +25,11 @@ const STEP: usize = 10;
 const SECOND_STEP: usize = 30;
 /// The longest utterance that is heard a second time, in frames: an expected phrase is short.
 const SECOND_LIMIT: usize = 1000;
+/// Frames that may be decoded for one utterance, to begin with and for each of its own: what is said in a breath takes a third of it.
+/// Somebody else's talk, noise and an echo go on, pause and go on, and each pause has all of it decoded again: when this is spent the
+/// utterance is decoded once, as it comes, and an answer is what is understood so far.
+const DECODED: usize = 3_000;
+const DECODED_EACH: usize = 8;
 /// Audio that is kept before speech begins: the gate's onset lies some way into the first word.
 const PRE_ROLL: usize = 8000;
 /// Longest stretch that is decoded as one; a longer utterance is put together from several.
@@ -226,7 +231,18 @@ impl Decoding {
     /// An answer is compared with what else it may be: the phrases are known, and the utterance is short.
     fn compares(&self) -> bool {
         let alone = self.grammars.back().is_some_and(|(_, grammar)| grammar.alone.is_some());
-        alone && self.main.features.len(Pace::Spoken) <= SECOND_LIMIT
+        alone && self.main.features.len(Pace::Spoken) <= SECOND_LIMIT && !self.is_spent()
+    }
+
+    /// This utterance has been decoded for as long as it may be.
+    fn is_spent(&self) -> bool {
+        self.decoded() > DECODED + DECODED_EACH * self.main.features.len(Pace::Spoken)
+    }
+
+    /// Frames that were decoded for this utterance, again and again and by all models.
+    fn decoded(&self) -> usize {
+        let ears = std::iter::once(&self.main).chain(&self.narrow).chain(&self.digits);
+        self.open.decoded + ears.map(Ear::decoded).sum::<usize>()
     }
 
     /// Nothing else needs to be asked. Scores of a narrow model say nothing by themselves, and a model of digits knows better.
@@ -259,6 +275,10 @@ impl Decoding {
         self.refresh((self.known / 4).max(1))?;
         if self.open.feed(&self.main.features, STEP)? {
             return Ok(None);
+        }
+        if self.is_spent() {
+            let answer = understand(&self.open.path(), self.kind);
+            return Ok(Some(self.answer(answer)));
         }
         let first = understand(&self.open.close(&self.main.features)?, self.kind);
         if !self.compares() || self.is_sure(&first) {
@@ -342,7 +362,8 @@ impl Decoding {
         self.stop();
         // What it says about the channel is kept, by all models. A front end that fails is found out when it is needed.
         let _ = self.take();
-        self.ears().for_each(|ear| ear.features.finish());
+        self.open.decoded = 0;
+        self.ears().for_each(Ear::finish);
         let mut audio = std::mem::take(&mut self.utterance.audio);
         audio.clear();
         audio.shrink_to(4 * 16_000);
@@ -363,9 +384,10 @@ impl Decoding {
     /// not in it, when the band has become known, and when the last pass was ended.
     fn refresh(&mut self, new: usize) -> Result<(), String> {
         let changed = self.take()?;
+        let spent = self.is_spent();
         let utterance = &mut self.utterance;
         let unmeasured = utterance.speech - utterance.measured;
-        let stale = self.known < SETTLED && unmeasured >= new;
+        let stale = self.known < SETTLED && unmeasured >= new && !spent;
         if self.open.hears() && !stale && !changed {
             return Ok(());
         }
@@ -414,4 +436,53 @@ fn name_alone(id: u64) -> String {
 
 fn name(id: u64) -> String {
     format!("g{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, PocketSphinx, ffi};
+    use super::*;
+    use crate::audio::FrameOrigin;
+    use crate::engine::batch::Pool;
+    use crate::speech::Expectation;
+
+    #[test]
+    fn who_goes_on_and_on_is_not_decoded_again_at_every_pause() {
+        if ffi::available().is_err() || !Config::default().model.is_dir() {
+            return crate::engine::skip("the packages of PocketSphinx are not installed");
+        }
+        let pool = Pool::start("test", 1).unwrap();
+        let engine = PocketSphinx::open(&Config::default(), &pool).unwrap();
+        let phrases = ["yes", "no thank you", "call me back", "tomorrow morning"].map(str::to_owned).to_vec();
+        let what = Arc::new(Expectation { phrases, ..Expectation::default() });
+        let model = engine.model(&what.language).unwrap();
+        let mut decoding = Decoding::new(model, model.grammar(&what)).unwrap();
+        let mut seed = 1_u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 18) as i16 - 8192
+        };
+        let (mut n, mut spent_at) = (0, None);
+        // A third of a second of noise and a seventh of silence, for 18 s.
+        for burst in 0..40 {
+            for frame in 0..22 {
+                let samples = std::array::from_fn(|_| if frame < 15 { noise() } else { 0 });
+                let at = MediaTime::from_frames(n);
+                n += 1;
+                decoding
+                    .push(&AudioFrame { samples, origin: FrameOrigin::Received, ..AudioFrame::silence(at) })
+                    .unwrap();
+                while decoding.step().unwrap() != Left::Nothing {}
+            }
+            while decoding.finalize().unwrap().is_none() {}
+            if decoding.is_spent() && spent_at.is_none() {
+                spent_at = Some((burst, decoding.decoded(), n));
+            }
+        }
+        let (burst, before, then) = spent_at.expect("it is decoded at every pause");
+        assert!((3..38).contains(&burst), "{burst}");
+        // From then on what is new is decoded, and that once, until all of it may be heard again for what came since.
+        let each = (decoding.decoded() - before) as f64 / ((n - then) * 2) as f64;
+        assert!(each < 2.0 * DECODED_EACH as f64, "{each} frames for each");
+    }
 }

@@ -114,6 +114,20 @@ impl Ear {
         Ok((listener, &self.features))
     }
 
+    /// Frames decoded so far for this utterance, those that were decoded again included.
+    pub fn decoded(&self) -> usize {
+        let sounds = self.sounds.as_ref().map_or(0, |sounds| sounds.decoded);
+        self.phrases.decoded + self.others.decoded + sounds
+    }
+
+    /// The next utterance begins.
+    pub fn finish(&mut self) {
+        self.features.finish();
+        for listener in [&mut self.phrases, &mut self.others].into_iter().chain(&mut self.sounds) {
+            listener.decoded = 0;
+        }
+    }
+
     /// Ends whatever is being heard.
     pub fn stop(&mut self) {
         self.phrases.stop();
@@ -136,6 +150,8 @@ pub(super) struct Listener {
     frames: Vec<Cepstrum>,
     /// Frames given to the decoder in this pass.
     fed: usize,
+    /// The same in all passes of this utterance.
+    pub decoded: usize,
 }
 
 impl Listener {
@@ -149,6 +165,7 @@ impl Listener {
             only: None,
             frames: Vec::new(),
             fed: 0,
+            decoded: 0,
         };
         for (word, phone) in acoustics.sounds.words() {
             new.decoder.add_word(&word, phone)?;
@@ -233,6 +250,7 @@ impl Listener {
         let end = (from + frames).min(all);
         self.fed = end;
         if end > from {
+            self.decoded += end - from;
             utterance.copy(self.pace, from, end, &mut self.frames);
             self.decoder.process(&mut self.frames)?;
         }
