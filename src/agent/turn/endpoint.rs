@@ -1,4 +1,3 @@
-// !!! FROM THE LEAD, to be read now: /work/wt/turns/AAA_NOTE_FROM_LEAD.md (longest_wait_ms stays 1800; two clamps). Then delete this line and that file.
 //! When a silence ends the caller's turn.
 //!
 //! Waiting costs every caller who has finished; not waiting cuts off every caller who has not. With the odds that this pause
@@ -33,6 +32,9 @@ pub enum Progress {
     Expected,
 }
 
+/// What is asked, as far as it is told apart: the five kinds, and questions that are answered with a tale.
+pub const ASKED: [&str; 6] = ["yes_no", "choice", "number", "name", "open", "telling"];
+
 /// What is known of a pause.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Evidence {
@@ -65,16 +67,21 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Which of [`ASKED`] it was.
+    pub fn asked_at(&self) -> usize {
+        match (self.kind, self.telling) {
+            (AnswerKind::YesNo, _) => 0,
+            (AnswerKind::Choice, _) => 1,
+            (AnswerKind::Number, _) => 2,
+            (AnswerKind::Name, _) => 3,
+            (AnswerKind::Open, false) => 4,
+            (AnswerKind::Open, true) => 5,
+        }
+    }
+
     /// What was asked, in a word.
     pub fn asked(&self) -> &'static str {
-        match (self.kind, self.telling) {
-            (AnswerKind::YesNo, _) => "yes_no",
-            (AnswerKind::Choice, _) => "choice",
-            (AnswerKind::Number, _) => "number",
-            (AnswerKind::Name, _) => "name",
-            (AnswerKind::Open, false) => "open",
-            (AnswerKind::Open, true) => "telling",
-        }
+        ASKED[self.asked_at()]
     }
 
     /// Nobody waits without limit for more: the words are a whole sentence, though it may rise at its end, or nothing was understood

@@ -5,16 +5,14 @@
 //! voice ended. It and [`Completeness`] are learned by `tipring train turns` and live in `audio-models/turns/ends.toml`.
 
 use super::completeness::{Completeness, PLACES};
+use super::endpoint::ASKED;
 use super::{Evidence, Progress};
-use crate::speech::AnswerKind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// What is asked, as far as the model tells it apart: the five kinds, and questions that are answered with a tale.
-const ASKED: [&str; 6] = ["yes_no", "choice", "number", "name", "open", "telling"];
 const PROGRESS: [&str; 5] = ["nothing", "incomplete", "words", "digits", "expected"];
 const PAUSES: [&str; 4] = ["none", "one", "two", "more"];
 const DIGITS_LEFT: [&str; 6] = ["too_many", "none", "one", "two", "three", "more"];
@@ -65,14 +63,7 @@ const MODEL_TRUST: f64 = 0.7;
 
 /// What there is to see of a pause: each weight that counts and how much, the voice's own last.
 pub fn features(evidence: &Evidence, mut each: impl FnMut(usize, f64)) {
-    let asked = match (evidence.kind, evidence.telling) {
-        (AnswerKind::YesNo, _) => 0,
-        (AnswerKind::Choice, _) => 1,
-        (AnswerKind::Number, _) => 2,
-        (AnswerKind::Name, _) => 3,
-        (AnswerKind::Open, false) => 4,
-        (AnswerKind::Open, true) => 5,
-    };
+    let asked = evidence.asked_at();
     let progress = match evidence.progress {
         Progress::Nothing => 0,
         Progress::Incomplete => 1,
@@ -262,6 +253,7 @@ impl Ends {
 mod tests {
     use super::*;
     use crate::agent::dialogue::tokens;
+    use crate::speech::AnswerKind;
 
     #[test]
     fn every_weight_has_a_name_of_its_own_and_each_pause_finds_its_own() {
