@@ -6,6 +6,7 @@
 
 mod backchannel;
 mod caller;
+mod near;
 mod overlap;
 mod pause;
 
@@ -17,6 +18,7 @@ use crate::audio::level::SILENCE_DBFS;
 use crate::audio::prosody::{Prosody, STEP_MS, STEPS, Step};
 use crate::audio::{AudioFrame, FrameOrigin, MediaTime};
 use caller::Caller;
+use near::Near;
 use overlap::Overlap;
 use std::collections::VecDeque;
 
@@ -52,6 +54,7 @@ pub struct VoiceCues {
     echo: EchoFinder,
     steps: VecDeque<Heard>,
     caller: Caller,
+    near: Near,
     /// The caller's speech since its onset, as far as the gate has announced it.
     onset: Option<MediaTime>,
     /// Just after the last sample of ours that was not silence.
@@ -68,6 +71,7 @@ impl Default for VoiceCues {
             echo: EchoFinder::default(),
             steps: VecDeque::with_capacity(REMEMBERED + STEPS),
             caller: Caller::default(),
+            near: Near::default(),
             onset: None,
             spoken: None,
             ours_until: None,
@@ -86,7 +90,8 @@ impl VoiceCues {
     }
 
     /// 20 ms of the caller, and the `probability` that the detector gave with them: that they are speech, or that the frame
-    /// `lag_ms` earlier is. Gives the probability that it is the caller's speech, and not ours come back.
+    /// `lag_ms` earlier is. Gives the probability that it is the caller's speech, and not ours come back or somebody else's in
+    /// the caller's room.
     pub fn heard(&mut self, frame: &AudioFrame, probability: f32, lag_ms: u64) -> f32 {
         self.echo.heard(frame);
         let steps = self.prosody.push(&frame.samples);
@@ -96,7 +101,14 @@ impl VoiceCues {
             }
             self.steps.push_back(Heard { end: frame.at.plus_ms(n * STEP_MS), step });
         }
-        if probability < PERHAPS || !self.agent_audible(frame.at) {
+        if probability < PERHAPS {
+            return probability;
+        }
+        let level = self.level_dbfs(frame.end().minus_ms(lag_ms));
+        if !self.near.is_caller(frame.end(), level) {
+            return 0.0;
+        }
+        if !self.agent_audible(frame.at) {
             return probability;
         }
         let ours = match self.echo.known_share(OURS_MS, lag_ms) {
@@ -108,7 +120,7 @@ impl VoiceCues {
             // An s after a vowel of ours is ours.
             None => self.ours_until.is_some_and(|until| frame.at < until),
         };
-        if ours || self.level_dbfs(frame.end().minus_ms(lag_ms)) < FAINT_DBFS { 0.0 } else { probability }
+        if ours || level < FAINT_DBFS { 0.0 } else { probability }
     }
 
     /// What there is to say once the gate has judged the frame that ends at `now`.

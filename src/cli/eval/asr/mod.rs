@@ -137,6 +137,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<()> {
     config.pocketsphinx.queue_ms = config.pocketsphinx.queue_ms.max(QUEUE_MS);
     // Nobody waits for an answer here, and figures of which some come from another engine would be nobody's.
     config.whisper.max_final_ms = PATIENCE.as_millis() as u64;
+    if args.speed.is_none() {
+        config.pocketsphinx.answer_ms = PATIENCE.as_millis() as u64;
+    }
     let names = args.engine.clone().map_or_else(|| config.asr.clone(), |engine| vec![engine]);
     let mut recogniser = None;
     for name in names {

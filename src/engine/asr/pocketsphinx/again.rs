@@ -146,6 +146,11 @@ impl Again {
         }
     }
 
+    /// The first answer alone.
+    pub fn first(self) -> Understood {
+        self.first
+    }
+
     /// What all models think, where they were asked.
     pub fn judge(self) -> Understood {
         let all: Vec<(String, Evidence)> = self.candidates().into_iter().map(|phrase| self.with(phrase)).collect();
@@ -234,6 +239,7 @@ impl Again {
             sounds: self.grammar.sounds(phrase) as f32,
             words: phrase.split(' ').count() as f32,
             number: !self.grammar.is_phrase(phrase),
+            choices: self.grammar.choices() as f32,
             first: if self.first.text == phrase { self.first.confidence } else { 0.0 },
             word,
             worst,

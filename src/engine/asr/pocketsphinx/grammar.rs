@@ -153,6 +153,8 @@ pub(super) struct Grammar {
     pub of_digits: bool,
     /// The phrases, word by word.
     phrases: Vec<Vec<String>>,
+    /// The same, with blanks between the words.
+    known: BTreeSet<String>,
 }
 
 /// A grammar of digits.
@@ -257,7 +259,8 @@ impl Grammar {
         let digits = digits.and_then(|dictionary| Digits::compile(graph(), &phrases, &numerals, dictionary));
         let is_digit = |word: &String| DIGITS.iter().any(|words| words.contains(&word.as_str()));
         let of_digits = number || !phrases.is_empty() && phrases.iter().flatten().all(is_digit);
-        Self { text, alone: closed, words, digits, missing, number, of_digits, phrases }
+        let known = phrases.iter().map(|phrase| phrase.join(" ")).collect();
+        Self { text, alone: closed, words, digits, missing, number, of_digits, phrases, known }
     }
 
     /// A grammar of the phrases that sound different from this one, of many those that are most like it; none where there are
@@ -291,7 +294,29 @@ impl Grammar {
 
     /// Whether this is one of the phrases, and no number.
     pub fn is_phrase(&self, text: &str) -> bool {
-        self.phrases.iter().any(|phrase| phrase.iter().map(String::as_str).eq(text.split(' ')))
+        self.known.contains(text)
+    }
+
+    /// How many phrases there are.
+    pub fn choices(&self) -> usize {
+        self.phrases.len()
+    }
+
+    /// Of how many phrases at least a text is made, where digits in a row are one, and so is a word that is in none.
+    pub fn pieces(&self, text: &str) -> usize {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let is_digit = |word: &str| DIGITS.iter().any(|digits| digits.contains(&word));
+        // After so many words; and whether the last one was a digit of a number.
+        let mut fewest = vec![(0, false)];
+        for end in 1..=words.len() {
+            let number = is_digit(words[end - 1]);
+            let (before, goes_on) = fewest[end - 1];
+            let one = (before + usize::from(!(number && goes_on)), number);
+            let phrases = (end.saturating_sub(MAX_WORDS)..end).filter(|&from| self.is_phrase(&words[from..end].join(" ")));
+            let best = phrases.map(|from| (fewest[from].0 + 1, false)).min();
+            fewest.push(best.filter(|best| best.0 < one.0).unwrap_or(one));
+        }
+        fewest.last().map_or(0, |last| last.0)
     }
 
     /// How many sounds a phrase has.

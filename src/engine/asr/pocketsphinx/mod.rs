@@ -32,8 +32,11 @@ use serde::Deserialize;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 const NAME: &str = "pocketsphinx";
+/// An hour is for ever.
+const MAX_ANSWER_MS: u64 = 3_600_000;
 const PACKAGES: &str = "apt-get install libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us";
 /// The weights of the band extension, with their card in `audio-models/band-extension/`.
 const EXTENSION: &[u8] = include_bytes!("../../../../audio-models/band-extension/telephone.band");
@@ -72,6 +75,9 @@ pub struct Config {
     pub mandarin_dictionary: Option<PathBuf>,
     /// Audio that may wait to be decoded, in milliseconds; when it is more, the oldest is dropped.
     pub queue_ms: u64,
+    /// What an answer is not sure of is heard again, by other models and with other grammars, for so long after the caller stopped, in
+    /// milliseconds: then the first answer, however unsure, is the answer.
+    pub answer_ms: u64,
     /// Compiled grammars that are kept, one for each state of a flow.
     pub grammars: usize,
     /// What is done for calls that have no upper band: `learned`, `folded` or `plain`.
@@ -93,6 +99,7 @@ impl Default for Config {
             mandarin_model: MANDARIN_MODEL.into(),
             mandarin_dictionary: None,
             queue_ms: 10_000,
+            answer_ms: 200,
             grammars: 256,
             narrow_band: NarrowBand::default(),
             band_extension: None,
@@ -120,6 +127,8 @@ struct Model {
     max_grammars: usize,
     narrow_band: NarrowBand,
     extension: Arc<BandModel>,
+    /// See [`Config::answer_ms`].
+    patience: Duration,
 }
 
 #[derive(Default)]
@@ -204,6 +213,7 @@ impl Model {
             max_grammars: config.grammars.max(1),
             narrow_band: config.narrow_band,
             extension: Arc::new(extension(config)?),
+            patience: Duration::from_millis(config.answer_ms.min(MAX_ANSWER_MS)),
         })
     }
 
@@ -294,6 +304,7 @@ mod tests {
             max_grammars: 2,
             narrow_band: NarrowBand::Plain,
             extension: Arc::new(BandModel::zero()),
+            patience: Duration::ZERO,
         };
         let what = |phrase: &str| Arc::new(Expectation { phrases: vec![phrase.to_owned()], ..Expectation::default() });
         let first = model.grammar(&what("yes"));

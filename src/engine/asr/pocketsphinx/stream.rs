@@ -28,6 +28,7 @@ pub(super) struct Stream {
     shared: Arc<Mutex<Shared>>,
     handle: StreamHandle,
     queue_frames: usize,
+    patience: Duration,
     since_wake: usize,
 }
 
@@ -45,7 +46,8 @@ struct Shared {
 enum Item {
     Frame(AudioFrame),
     Expect(Arc<Expectation>),
-    Flush,
+    /// An answer is owed until then.
+    Flush(Instant),
     Finish,
 }
 
@@ -58,13 +60,14 @@ impl Stream {
             outbox: VecDeque::new(),
             dead: false,
         }));
+        let patience = model.patience;
         let worker = Worker {
             model,
             shared: Arc::clone(&shared),
             wake,
             expected: Arc::default(),
             decoding: None,
-            flushing: false,
+            flushing: None,
             since_partial: 0,
             partial: String::new(),
         };
@@ -74,7 +77,7 @@ impl Stream {
         })?;
         // The decoder takes some tens of milliseconds to load: begin before the caller speaks.
         handle.wake(Instant::now() + 10 * SLACK);
-        Ok(Self { shared, handle, queue_frames, since_wake: 0 })
+        Ok(Self { shared, handle, queue_frames, patience, since_wake: 0 })
     }
 
     fn request(&self, item: Item, patience: Duration) {
@@ -124,7 +127,7 @@ impl RecognizerStream for Stream {
     }
 
     fn flush(&mut self) {
-        self.request(Item::Flush, Duration::ZERO);
+        self.request(Item::Flush(Instant::now() + self.patience), Duration::ZERO);
     }
 
     fn finish(&mut self) {
@@ -143,8 +146,8 @@ struct Worker {
     wake: Wake,
     expected: Arc<Expectation>,
     decoding: Option<Decoding>,
-    /// A final answer is owed for what was pushed so far.
-    flushing: bool,
+    /// Until when the final answer is owed for what was pushed so far.
+    flushing: Option<Instant>,
     since_partial: u32,
     /// The partial hypothesis given last.
     partial: String,
@@ -178,9 +181,10 @@ impl Worker {
             Some(decoding) => decoding,
             None => self.decoding.insert(Decoding::new(&self.model, self.model.grammar(&self.expected))?),
         };
-        if self.flushing {
-            let Some(answer) = decoding.finalize()? else { return Ok(Next::Again(Instant::now())) };
-            self.flushing = false;
+        if let Some(until) = self.flushing {
+            let now = Instant::now();
+            let Some(answer) = decoding.finalize(now >= until)? else { return Ok(Next::Again(now)) };
+            self.flushing = None;
             self.since_partial = 0;
             let covers = decoding.covers();
             tracing::trace!(evidence = ?answer.evidence, confidence = answer.confidence, "final");
@@ -205,8 +209,8 @@ impl Worker {
                     decoding.expect(self.model.grammar(&what))?;
                     self.expected = what;
                 }
-                Some(Item::Flush) => {
-                    self.flushing = true;
+                Some(Item::Flush(until)) => {
+                    self.flushing = Some(until);
                     return Ok(Next::Again(Instant::now()));
                 }
                 Some(Item::Finish) => {

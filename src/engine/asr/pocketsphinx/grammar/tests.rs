@@ -73,6 +73,15 @@ fn a_number_costs_the_same_by_itself_as_among_all_and_the_shortest_digit_most() 
 }
 
 #[test]
+fn a_chain_is_counted_in_phrases_and_a_number_is_one() {
+    let grammar = compile(&expectation(AnswerKind::Number, &["call me", "call me back", "no"]));
+    let pieces = ["", "no", "call me back", "no call me", "no no call", "one two two", "no one two no"]
+        .map(|text| grammar.pieces(text));
+    assert_eq!(pieces, [0, 1, 1, 2, 3, 1, 3]);
+    assert_eq!(grammar.choices(), 3);
+}
+
+#[test]
 fn nothing_expected_is_still_a_grammar() {
     let grammar = compile(&Expectation::default());
     assert!(grammar.text.contains("TRANSITION 0 2 1 \n") && grammar.text.contains("_AA"));
