@@ -66,6 +66,8 @@ fn a_mandarin_phrase_is_heard_among_others_and_not_where_it_is_not_expected() {
     let config = PocketSphinxConfig {
         mandarin_model: models.join("zh_8k_tdt_sc"),
         mandarin_dictionary: Some(models.join("zh_CN_mandarin_notone.dic")),
+        // Nobody waits here.
+        answer_ms: 60_000,
         ..PocketSphinxConfig::default()
     };
     let pool = Pool::start("test", 1).unwrap();

@@ -8,7 +8,7 @@ use crate::audio::MediaTime;
 
 /// The caller is not so much softer than the loudest vowels, in dB. Vowels of a sentence lie within 12 dB of one another; people at
 /// the same table come in 20 dB below who holds the telephone.
-const BELOW_DB: f32 = 20.0;
+const BELOW_DB: f32 = 18.0;
 /// Frames that must have been heard before it is known how loud the caller is: half a second.
 const KNOWN_AFTER: u32 = 25;
 /// How much of the way to a louder frame the loudness goes, and how far it falls with every other, in dB.

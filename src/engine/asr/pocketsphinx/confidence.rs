@@ -422,7 +422,9 @@ mod tests {
         let chain = heard().among(700, 4);
         assert_eq!((chain.text.as_str(), chain.confidence), ("", 0.0));
         let compared = |choices| Evidence { choices, ..evidence([Some((-10.0, 15.0)), None, None]) }.compared();
-        assert!(compared(700.0) < compared(100.0) && compared(100.0) < compared(12.0) && compared(12.0) == compared(2.0));
+        assert!(
+            compared(700.0) < compared(100.0) && compared(100.0) < compared(12.0) && compared(12.0) == compared(2.0)
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 use super::Model;
 use super::again::{Again, Kind, Which, standing};
 use super::band::BandMeter;
+use super::budget::Budget;
 use super::confidence::{SURE, Understood, understand};
 use super::ear::{BEAMS, Ear, Listener, WIDE_BEAMS};
 use super::features::Pace;
@@ -472,36 +473,6 @@ impl Decoding {
     }
 }
 
-/// What decoding a call may cost, in frames of all models. What is said in a breath takes half of what can be saved up. Somebody
-/// else's talk, noise and an echo go on, pause and go on, and each pause has all of it decoded again: when nothing is left, it is
-/// decoded once, as it comes, and an answer is what is understood so far.
-struct Budget {
-    /// Frames that may have been decoded since the call began.
-    limit: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { limit: Self::SAVED }
-    }
-}
-
-impl Budget {
-    /// For each frame of audio.
-    const EACH: usize = 3;
-    /// Saved up at most, and to begin with.
-    const SAVED: usize = 4_000;
-
-    /// So many frames of audio came, and `decoded` were decoded since the call began.
-    fn earn(&mut self, frames: usize, decoded: usize) {
-        self.limit = (self.limit + Self::EACH * frames).min(decoded + Self::SAVED);
-    }
-
-    fn is_spent(&self, decoded: usize) -> bool {
-        decoded > self.limit
-    }
-}
-
 fn name_alone(id: u64) -> String {
     format!("a{id}")
 }
@@ -517,16 +488,6 @@ mod tests {
     use crate::audio::FrameOrigin;
     use crate::engine::batch::Pool;
     use crate::speech::Expectation;
-
-    #[test]
-    fn what_is_saved_up_is_spent_and_no_more_than_so_much_is_saved() {
-        let mut budget = Budget::default();
-        assert!(!budget.is_spent(Budget::SAVED) && budget.is_spent(Budget::SAVED + 1));
-        budget.earn(100, 50);
-        assert!(budget.is_spent(Budget::SAVED + 51), "silence saves nothing up beyond the most");
-        budget.earn(100, Budget::SAVED + 50);
-        assert!(!budget.is_spent(Budget::SAVED + 350) && budget.is_spent(Budget::SAVED + 351));
-    }
 
     #[test]
     fn who_goes_on_and_on_is_not_decoded_again_at_every_pause() {
@@ -557,7 +518,10 @@ mod tests {
                 while decoding.step().unwrap() != Left::Nothing {}
             }
             while decoding.finalize(false).unwrap().is_none() {}
-            assert!(decoding.utterance.audio.len() < 2 * SHIFT * STRETCH, "it is not heard from its beginning for ever");
+            assert!(
+                decoding.utterance.audio.len() < 2 * SHIFT * STRETCH,
+                "it is not heard from its beginning for ever"
+            );
         }
         // What is decoded when nothing is left may be all that there is once more, by all.
         let audio = n as usize * FRAME_SAMPLES / SHIFT;

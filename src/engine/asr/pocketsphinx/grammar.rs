@@ -312,7 +312,8 @@ impl Grammar {
             let number = is_digit(words[end - 1]);
             let (before, goes_on) = fewest[end - 1];
             let one = (before + usize::from(!(number && goes_on)), number);
-            let phrases = (end.saturating_sub(MAX_WORDS)..end).filter(|&from| self.is_phrase(&words[from..end].join(" ")));
+            let phrases =
+                (end.saturating_sub(MAX_WORDS)..end).filter(|&from| self.is_phrase(&words[from..end].join(" ")));
             let best = phrases.map(|from| (fewest[from].0 + 1, false)).min();
             fewest.push(best.filter(|best| best.0 < one.0).unwrap_or(one));
         }

@@ -7,6 +7,7 @@ mod acoustics;
 mod again;
 mod alike;
 mod band;
+mod budget;
 mod confidence;
 mod decode;
 mod dictionary;
