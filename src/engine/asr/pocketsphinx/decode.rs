@@ -171,15 +171,11 @@ impl Decoding {
         let speech = self.level.push(&frame.samples);
         self.meter.push(&frame.samples, speech);
         self.budget.earn(FRAME_SAMPLES / SHIFT, self.decoded());
+        let goes_on = speech && self.utterance.answer.is_some();
         if self.utterance.audio.len() + FRAME_SAMPLES > MAX_AUDIO {
-            let so_far = self.so_far();
-            self.split(so_far, 0);
-        } else if speech
-            && self.main.features.len(Pace::Spoken) > STRETCH
-            && let Some(answer) = self.utterance.answer.take()
-        {
-            self.utterance.earlier = Understood::default(); // it is part of the answer
-            self.split(answer, self.quiet.min(PRE_ROLL));
+            self.split(0);
+        } else if goes_on && self.main.features.len(Pace::Spoken) > STRETCH {
+            self.split(self.quiet.min(PRE_ROLL));
         }
         let utterance = &mut self.utterance;
         utterance.covers = frame.end();
@@ -443,10 +439,10 @@ impl Decoding {
         self.open.hear(&name(id))
     }
 
-    /// The utterance is not heard from its beginning any more: of what was said until now this was understood. The last `keep`
-    /// samples are heard with what follows.
-    fn split(&mut self, now: Understood, keep: usize) {
-        let mut earlier = self.join(now);
+    /// The utterance is not heard from its beginning any more: what was understood until now is kept, of the audio the last `keep`
+    /// samples, which are heard with what follows.
+    fn split(&mut self, keep: usize) {
+        let mut earlier = self.partial();
         if earlier.text.len() >= MAX_EARLIER || earlier.confidence < KEPT && !self.hears_digits() {
             earlier = Understood::default();
         }
