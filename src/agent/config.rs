@@ -179,6 +179,12 @@ pub enum TurnConfigError {
 }
 
 impl TurnConfig {
+    /// How long, from when it was asked for, a final answer of the recogniser may take without being missed by the turn that is
+    /// over soonest.
+    pub fn final_within_ms(&self) -> u64 {
+        (self.shortest_wait_ms + self.final_grace_ms).saturating_sub(self.flush_ms)
+    }
+
     /// Looks for values with which no conversation can be held, or that contradict each other.
     ///
     /// # Errors

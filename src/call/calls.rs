@@ -133,7 +133,7 @@ impl Calls {
     pub fn new(parts: Parts) -> std::io::Result<Self> {
         let speech = SpeechPool::start(parts.config.speech_threads)?;
         Ok(Self(Arc::new(Shared {
-            load: Mutex::new(Load::new(parts.config.busy_p95_ms, parts.turn.final_grace_ms)),
+            load: Mutex::new(Load::new(parts.config.busy_p95_ms, parts.turn.final_within_ms())),
             busy: AtomicBool::new(false),
             config: parts.config,
             turn: parts.turn,

@@ -28,10 +28,10 @@ pub(super) struct Load {
 struct Late(VecDeque<(Instant, f64)>);
 
 impl Load {
-    /// Nothing is known yet. `limit_ms` of 0: never closes the door. Finals are not late before the agent stops waiting for them, after
-    /// `grace_ms`.
-    pub fn new(limit_ms: u64, grace_ms: u64) -> Self {
-        let limits_ms = (limit_ms > 0).then_some([limit_ms as f64, limit_ms.max(grace_ms) as f64]);
+    /// Nothing is known yet. `limit_ms` of 0: never closes the door. Finals are not late before the agent may stop waiting for them,
+    /// after `final_ms`.
+    pub fn new(limit_ms: u64, final_ms: u64) -> Self {
+        let limits_ms = (limit_ms > 0).then_some([limit_ms as f64, limit_ms.max(final_ms) as f64]);
         Self { limits_ms, answers: Late::default(), finals: Late::default(), busy: false }
     }
 

@@ -100,7 +100,7 @@ impl Default for Config {
             mandarin_model: MANDARIN_MODEL.into(),
             mandarin_dictionary: None,
             queue_ms: 10_000,
-            answer_ms: 350,
+            answer_ms: 250,
             grammars: 256,
             narrow_band: NarrowBand::default(),
             band_extension: None,
