@@ -20,7 +20,8 @@ const TAIL_MS: u64 = 200;
 const PATIENCE_MS: u64 = 8_000;
 const DB_A_SECOND: f32 = 1.0;
 
-/// How loud the caller is, and when it was heard last.
+/// How loud the caller is, and when it was heard last. Not the usual level that [`Caller`](super::caller::Caller) knows: that
+/// is a mean, which somebody who talked before the caller pulls down.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Near {
     /// The level of the loudest vowels, in dBFS, and the frames that it was measured on.
