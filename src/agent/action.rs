@@ -39,7 +39,10 @@ pub enum Action {
     StopSpeaking,
     /// Speak softly from the next frame on: the caller may be interrupting.
     Duck,
-    /// Speak at full volume again: the caller was not. A new playout epoch is at full volume anyway.
+    /// Fall silent within a frame and lose nothing of what is being said: the caller seems to be interrupting.
+    Pause,
+    /// Speak at full volume again: the caller was not. What was paused goes on from the last pause in it. A new playout epoch is at full
+    /// volume anyway.
     Unduck,
     /// How lines are said that are queued or prepared from now on.
     Manner(Manner),

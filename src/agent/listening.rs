@@ -286,6 +286,10 @@ impl Agent {
         // "mm-hm" and was "yes", once the question is over.
         let answers = yes_no && is_assent(&turn.text) && (!turn.hummed || !self.lines.any());
         if hummed && turn.over && !answers {
+            // A long hum may have stopped the agent.
+            if turn.interrupted_agent && !self.lines.any() && !self.thinking() {
+                self.begin_again(at);
+            }
             return;
         }
         let turn_text = FirstHalf { text: turn.text, confidence: turn.confidence };

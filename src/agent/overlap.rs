@@ -2,8 +2,9 @@
 //!
 //! | what it is | what tells | what the agent does |
 //! |---|---|---|
-//! | an interruption | words that are no backchannel; or speech that goes on and sounds like nothing below | stops |
-//! | a backchannel | sounds like one, or nothing but such words were heard | goes on, loud again |
+//! | an interruption | words that are no backchannel, or speech that goes on and on | stops: what was to be said is dropped |
+//! | it seems | only the voice tells, and it sounds like nothing below | is silent and waits, with everything at hand, for words or the end of the speech |
+//! | a backchannel | sounds like one, or nothing but such words were heard | goes on, loud again; what was silent, from its last pause |
 //! | our own echo | is what we sent, a little later | goes on, loud again |
 //! | a noise | has ended before it could be decided | goes on, loud again |
 
@@ -30,6 +31,8 @@ const PLAINLY_NONE: f32 = 0.2;
 /// Nearer to [`hums_from`] than this the voice leaves it open; so much later the shortest hums are over.
 const UNSURE: f32 = 0.1;
 const UNSURE_MS: u64 = 30;
+/// After a pause in speech for which the agent fell silent: its words are there by then, beyond the time of the flush.
+const WORDS_MS: u64 = 250;
 /// How long it takes to say "mm-hm" to what is just heard.
 const TAKEN_NOTE_MS: u64 = 150;
 
@@ -48,8 +51,10 @@ pub(super) struct Overlap {
     hum: Option<f32>,
     /// The last cue by which it was an echo.
     echo_at: Option<MediaTime>,
-    /// The agent speaks softer for it.
+    /// The agent speaks softer for it, or not at all.
     ducked: bool,
+    /// The agent has fallen silent for it, and loses nothing until it is known what it is.
+    hushed: bool,
     /// It was taken for no interruption, until it goes on too long.
     spared: bool,
 }
@@ -61,7 +66,9 @@ impl Agent {
     }
 
     fn overlap_of(&self, onset: MediaTime) -> Overlap {
-        let fresh = Overlap { onset, cue: None, hum: None, echo_at: None, ducked: false, spared: false };
+        // Who speaks again while the agent is silent for them finds it silent.
+        let hushed = self.overlap.is_some_and(|overlap| overlap.hushed);
+        let fresh = Overlap { onset, cue: None, hum: None, echo_at: None, ducked: hushed, hushed, spared: false };
         self.overlap.filter(|overlap| overlap.onset == onset).unwrap_or(fresh)
     }
 
@@ -95,20 +102,43 @@ impl Agent {
         unheard || overlap.cue.is_some_and(|cue| cue.echo < ECHO && cue.covers >= known)
     }
 
+    /// Its words are the caller's: it is no echo, or the agent has fallen silent for it and nothing has told since that it is one.
+    fn may_be_believed(&self, overlap: &Overlap) -> bool {
+        self.is_no_echo(overlap) || overlap.hushed && overlap.cue.is_none_or(|cue| cue.echo < ECHO)
+    }
+
     /// When the overlap is to be looked at next.
     pub(super) fn overlap_deadline(&self) -> Option<MediaTime> {
         let onset = match self.overlapping() {
             Some(onset) => onset,
             // An overlap that is over leaves the voice soft until it is looked at; its words may still come.
             None => {
-                let due = |overlap: &Overlap| overlap.ducked || self.was_one(overlap);
-                return self.overlap.filter(due).map(|_| MediaTime::ZERO);
+                let overlap = self.overlap?;
+                let due = self.was_one(&overlap) || overlap.ducked && !self.awaits_words(&overlap);
+                let words = |last: MediaTime| last.plus_ms(self.config.flush_ms + WORDS_MS);
+                return if due { Some(MediaTime::ZERO) } else { self.pause_for(&overlap).map(words) };
             }
         };
         let overlap = self.overlap_of(onset);
         let softer = onset.plus_ms(self.config.duck_ms);
         let decide = self.decide_overlap_at(&overlap);
         Some(if overlap.ducked || overlap.spared || !self.lines.any() { decide } else { softer.min(decide) })
+    }
+
+    /// The agent is silent for speech that has paused, just after this: its words may still tell what it was.
+    fn pause_for(&self, overlap: &Overlap) -> Option<MediaTime> {
+        match self.hearing.voice() {
+            Some(Voice::Paused { last, .. }) if overlap.hushed && self.can_be_interrupted() => Some(last),
+            _ => None,
+        }
+    }
+
+    /// The words that tell what it was are not there yet.
+    fn awaits_words(&self, overlap: &Overlap) -> bool {
+        let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
+        let said = self.said_over(overlap).is_some();
+        let settled = |last: MediaTime| echo || said || self.hearing.final_covers() >= Some(last);
+        self.pause_for(overlap).is_some_and(|last| !settled(last))
     }
 
     fn decide_overlap_at(&self, overlap: &Overlap) -> MediaTime {
@@ -119,6 +149,11 @@ impl Agent {
         }
         let said = self.said_over(overlap);
         let voice = overlap.hum;
+        if overlap.hushed {
+            // Nothing is urgent any more: words decide, or that it goes on.
+            let told = said == Some(false) && self.may_be_believed(overlap);
+            return onset.plus_ms(if told { self.config.duck_ms } else { self.config.surely_ms });
+        }
         if overlap.spared {
             // What it said since then may tell that it is one after all; a single word may be misheard.
             let surely = voice.is_some_and(|voice| voice >= SURELY_BACKCHANNEL);
@@ -157,7 +192,7 @@ impl Agent {
         paused
             && self.lines.any()
             && self.can_be_interrupted()
-            && self.is_no_echo(overlap)
+            && self.may_be_believed(overlap)
             && self.said_over(overlap) == Some(false)
             && (!hums || takes_floor(self.hearing.text()))
     }
@@ -218,14 +253,21 @@ impl Agent {
             self.loud_again(at);
             return true;
         }
-        if self.lines.any() && !self.collides(onset) {
+        if self.lines.any() && !self.collides(onset) && !overlap.spared && !overlap.hushed {
             let sounds = overlap.hum.is_some_and(|hum| hum >= self.hums_from);
-            let alike = self.said_over(&overlap).unwrap_or(sounds);
-            if alike && !overlap.spared {
+            let said = self.said_over(&overlap);
+            if said.unwrap_or(sounds) {
                 overlap.spared = true;
                 self.hearing.set_hummed(true);
                 self.overlap = Some(overlap);
                 self.loud_again(at);
+                return true;
+            }
+            if said.is_none() {
+                overlap.hushed = true;
+                overlap.ducked = true;
+                self.overlap = Some(overlap);
+                self.hush(at);
                 return true;
             }
         }
@@ -234,11 +276,20 @@ impl Agent {
         true
     }
 
+    /// Somebody seems to be interrupting: silence, and nothing is lost.
+    fn hush(&mut self, at: MediaTime) {
+        self.lines.pause(at);
+        self.out.push_back(Action::Pause);
+        self.note(at, Stage::Hushed);
+    }
+
     /// The overlap was no interruption, or is over: full volume again.
     fn loud_again(&mut self, at: MediaTime) {
         if let Some(overlap) = &mut self.overlap
             && std::mem::take(&mut overlap.ducked)
         {
+            overlap.hushed = false;
+            self.lines.go_on(at);
             self.out.push_back(Action::Unduck);
             self.note(at, Stage::Unducked);
         }

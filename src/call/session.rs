@@ -123,6 +123,7 @@ impl Session {
                     self.order(SpeechOrder::Stop { epoch });
                 }
                 Action::Duck => self.media.set_gain_db(DUCKED_DB),
+                Action::Pause => self.media.pause(),
                 Action::Unduck => self.media.set_gain_db(0.0),
                 Action::Manner(manner) => self.manner = manner,
                 Action::Expect(what) => self.order(SpeechOrder::Expect(what)),

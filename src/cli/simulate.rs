@@ -239,7 +239,10 @@ fn print(report: &Report) {
         "interruptions    {}, of which {} % heard; softer p95 {} ms, silent p50 {} p95 {} ms",
         f.barge_ins, f.barge_in_recall_percent, f.duck_p95_ms, f.stop_p50_ms, f.stop_p95_ms
     );
-    println!("backchannels     {}, of which {} % stopped the agent", f.backchannels, f.false_stop_percent);
+    println!(
+        "backchannels     {}, of which {} % stopped the agent and {} % made it pause (p50 {} ms)",
+        f.backchannels, f.false_stop_percent, f.false_pause_percent, f.false_pause_p50_ms
+    );
     println!(
         "ahead            {} % of first lines ready; {} % of what was begun was used",
         f.first_line_ready_percent, f.ahead_kept_percent

@@ -3,21 +3,23 @@
 //! down) is taken from the server's record.
 
 use super::demo::add_call;
-use super::lab::{Account, Engines, Lab, Outcome, Scratch};
+use super::lab::{Engines, Lab, Outcome, Scratch};
 use super::lines::{Voices, Words};
 use super::phone::Manner;
 use super::report::{self, Console};
-use crate::audio::{MediaTime, level};
-use crate::phone::{Act, Aside, Echo, HeldCall, Machine, Report, Step, Trigger, Utterance, failed_call, percentile};
-use crate::record::{Speaker, Stage};
+use crate::audio::level;
+use crate::phone::{Act, Aside, Echo, Machine, Report, Step, Trigger, Utterance, failed_call};
 use crate::settings::Settings;
-use crate::sim::{self, Caller, Deed, Dice, Phase, When};
+use crate::sim::{self, Caller, Deed, Dice, When};
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tally::{Inside, Tally};
 use tokio::task::JoinSet;
+
+mod tally;
 
 /// The callers' voices: not the agent's default.
 const VOICES: [&str; 3] = ["rms", "awb", "kal16"];
@@ -29,12 +31,6 @@ const NEIGHBOUR: (&str, &str) = (
 );
 /// Recordings taken from a folder, at most.
 const RECORDINGS: usize = 500;
-/// An interruption has been heard when the agent is silent this soon.
-const RECALLED_MS: f64 = 1000.0;
-/// The agent stopped because of a sound when it did so within this time of the sound's end.
-const BECAUSE: Duration = Duration::from_millis(700);
-/// The agent is turned down because of an onset within this time.
-const DUCKED_WITHIN_MS: f64 = 600.0;
 
 /// Arguments of `tipring bench turns`.
 #[derive(clap::Args, Debug)]
@@ -120,133 +116,20 @@ pub struct Figures {
     backchannels: usize,
     backchannel_false_stops: usize,
     backchannel_false_stop_percent: Option<f64>,
+    /// Those for which the agent fell silent and then went on.
+    backchannel_pauses: usize,
+    backchannel_pause_p50_ms: Option<f64>,
+    backchannel_pause_p95_ms: Option<f64>,
     noises: usize,
     noise_false_stops: usize,
     /// Level of the agent's echo against the agent.
     echo_db: f64,
     echo_calls: usize,
     self_interruptions: usize,
+    /// Times that it fell silent for its echo and went on.
+    self_pauses: usize,
     send_late_max_ms: f64,
     machine: Machine,
-}
-
-/// What is counted over all calls.
-#[derive(Debug, Default)]
-struct Tally {
-    figures: Figures,
-    gaps: Vec<f64>,
-    stops: Vec<f64>,
-    ducks: Vec<f64>,
-    recalled: usize,
-    complete_holds: usize,
-    turns_cut_off: usize,
-}
-
-/// When the agent was stopped by what it took for an interruption, and when it turned its voice down, on the telephone's clock.
-#[derive(Debug, Default)]
-struct Inside {
-    stops: Vec<Duration>,
-    ducks: Vec<Duration>,
-}
-
-impl Inside {
-    fn of(account: &Account, held: &HeldCall) -> Self {
-        let on_phone = |at: MediaTime| at.since(account.origin).saturating_duration_since(held.log.origin);
-        let turns = account.record.turns.iter();
-        let cut = turns.filter(|turn| turn.speaker == Speaker::Agent && turn.interrupted);
-        let events = account.record.timeline.events.iter();
-        let ducked = events.filter(|event| event.what == Stage::Ducked);
-        Self {
-            stops: cut.map(|turn| on_phone(turn.ended)).collect(),
-            ducks: ducked.map(|event| on_phone(event.at)).collect(),
-        }
-    }
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-fn percent(part: usize, of: usize) -> Option<f64> {
-    (of > 0).then(|| (1000.0 * part as f64 / of as f64).round() / 10.0)
-}
-
-impl Tally {
-    /// Adds a call. `echoes`: the agent's voice came back in it.
-    fn add(&mut self, caller: &Caller, echoes: bool, held: &HeldCall, inside: Option<&Inside>) {
-        let figures = &mut self.figures;
-        let turns = held.turns();
-        let none = Inside::default();
-        let inside = inside.unwrap_or(&none);
-        // What was begun was begun in order.
-        for (act, turn) in caller.acts.iter().zip(&turns) {
-            let said = &turn.said;
-            let stopped_for_it = inside.stops.iter().any(|at| *at >= said.began && *at <= said.ended + BECAUSE);
-            match act.deed {
-                Deed::Backchannel if turn.barge_in => {
-                    figures.backchannels += 1;
-                    figures.backchannel_false_stops += usize::from(stopped_for_it);
-                }
-                Deed::Noise if turn.barge_in => {
-                    figures.noises += 1;
-                    figures.noise_false_stops += usize::from(stopped_for_it);
-                }
-                // The agent was silent: no harm could be done.
-                Deed::Backchannel | Deed::Noise => {}
-                Deed::BargeIn(Phase::Opening) if turn.barge_in => figures.opening_barge_ins += 1,
-                Deed::Turn | Deed::BargeIn(_) => {
-                    let holds = act.parts.iter().skip(1);
-                    figures.turns += 1;
-                    figures.missed += usize::from(turn.missed);
-                    if turn.barge_in {
-                        figures.barge_ins += 1;
-                        self.recalled += usize::from(turn.stop_ms.is_some_and(|stop| stop <= RECALLED_MS));
-                        self.stops.extend(turn.stop_ms);
-                        let since = |at: &Duration| ms(*at) - ms(said.began);
-                        let soon = |late: &f64| (0.0..DUCKED_WITHIN_MS).contains(late);
-                        self.ducks.extend(inside.ducks.iter().map(since).find(soon));
-                    } else {
-                        // Into an interruption the agent may still be speaking: only clean turns tell of holds.
-                        figures.holds += holds.clone().count();
-                        self.complete_holds += holds.filter(|hold| hold.at_complete).count();
-                        self.turns_cut_off += usize::from(turn.false_cutoff);
-                        let cuts = |at: Duration| at >= said.began && at < said.ended;
-                        figures.false_cutoffs += held.log.spurts.iter().filter(|spurt| cuts(spurt.began)).count();
-                    }
-                    self.gaps.extend(turn.gap_ms.filter(|_| turn.is_measured()));
-                }
-            }
-        }
-        if echoes {
-            figures.echo_calls += 1;
-            let provoked = |at: &Duration| turns.iter().any(|t| *at >= t.said.began && *at <= t.said.ended + BECAUSE);
-            figures.self_interruptions += inside.stops.iter().filter(|at| !provoked(at)).count();
-        }
-        figures.calls += 1;
-        figures.send_late_max_ms = figures.send_late_max_ms.max(held.log.send_late_max_ms);
-    }
-
-    fn finish(mut self) -> Figures {
-        let figures = &mut self.figures;
-        figures.simulated = true;
-        figures.gaps = self.gaps.len();
-        figures.gap_p50_ms = percentile(&self.gaps, 50.0);
-        figures.gap_p95_ms = percentile(&self.gaps, 95.0);
-        figures.gap_p99_ms = percentile(&self.gaps, 99.0);
-        figures.holds_at_complete_percent = percent(self.complete_holds, figures.holds).unwrap_or(0.0);
-        figures.false_cutoff_percent = percent(figures.false_cutoffs, figures.holds).unwrap_or(0.0);
-        figures.turns_cut_off_percent =
-            percent(self.turns_cut_off, figures.turns - figures.barge_ins.min(figures.turns)).unwrap_or(0.0);
-        figures.barge_in_recall_percent = percent(self.recalled, figures.barge_ins);
-        figures.stop_p50_ms = percentile(&self.stops, 50.0);
-        figures.stop_p95_ms = percentile(&self.stops, 95.0);
-        figures.ducked = self.ducks.len();
-        figures.ducked_p50_ms = percentile(&self.ducks, 50.0);
-        figures.ducked_p95_ms = percentile(&self.ducks, 95.0);
-        figures.backchannel_false_stop_percent = percent(figures.backchannel_false_stops, figures.backchannels);
-        figures.machine = Machine::here();
-        self.figures
-    }
 }
 
 /// The voices of the callers.
@@ -430,9 +313,9 @@ fn told(f: &Figures) -> String {
          response gap     p50 {}  p95 {}  p99 {}  over {} turns; {} without an answer\n\
          false cut-offs   {} at {} holds: {} %, {} % of the holds where the sentence could be over; {} % of the turns\n\
          barge-in         {} interruptions, heard {}; silent after p50 {}  p95 {}; turned down ({}) after p50 {}  p95 {}\n\
-         backchannels     {} over the agent, {} false stops ({})\n\
+         backchannels     {} over the agent, {} false stops ({}); {} times it fell silent and went on, after p50 {}  p95 {}\n\
          noises           {} over the agent, {} false stops\n\
-         echo             {} calls with {} dB, the agent interrupted itself {} times\n\
+         echo             {} calls with {} dB, the agent interrupted itself {} times and paused {} times\n\
          machine          {}, {} cores, load {load}; the telephone's own packets left at most {:.1} ms late\n",
         f.calls,
         f.calls_failed,
@@ -461,11 +344,15 @@ fn told(f: &Figures) -> String {
         f.backchannels,
         f.backchannel_false_stops,
         share(f.backchannel_false_stop_percent),
+        f.backchannel_pauses,
+        ms(f.backchannel_pause_p50_ms),
+        ms(f.backchannel_pause_p95_ms),
         f.noises,
         f.noise_false_stops,
         f.echo_calls,
         f.echo_db,
         f.self_interruptions,
+        f.self_pauses,
         f.machine.cpu,
         f.machine.cores,
         f.send_late_max_ms,

@@ -62,9 +62,19 @@ impl MediaControl {
     }
 
     /// How loud what we say is from the next tick on, in dB: 0 as it was made, −12 ducked. It holds for this playout epoch;
-    /// a new one begins at full volume. The change takes one frame, so that it does not click. Above 0 counts as 0.
+    /// a new one begins at full volume. The change takes one frame, so that it does not click. Above 0 counts as 0, below −60 as
+    /// −60. What was paused goes on.
     pub fn set_gain_db(&self, db: f32) {
-        let gain = if db.is_nan() { 1.0 } else { 10f32.powf(db.min(0.0) / 20.0) };
+        self.set_gain(if db.is_nan() { 1.0 } else { 10f32.powf(db.clamp(-60.0, 0.0) / 20.0) });
+    }
+
+    /// What we say fades out within one frame and waits, for this playout epoch or until [`Self::set_gain_db`] lets it go on: from the last pause in
+    /// it that is at least 300 ms and at most 2 s back.
+    pub fn pause(&self) {
+        self.set_gain(0.0);
+    }
+
+    fn set_gain(&self, gain: f32) {
         self.inner.shared.volume.store(Volume { epoch: self.epoch(), gain }.packed(), Relaxed);
     }
 

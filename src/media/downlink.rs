@@ -2,6 +2,7 @@
 
 use super::MediaEvent;
 use super::link::PortLink;
+use super::past::Past;
 use super::port::{Channel, Outgoing};
 use crate::audio::{
     AudioFrame, Encoder, FRAME_BYTES, FRAME_SAMPLES, FrameOrigin, MediaTime, PlayoutEvent, PlayoutFrame, Samples,
@@ -47,8 +48,9 @@ pub(super) struct Downlink {
     pending_len: usize,
     pending_timestamp: u32,
     epoch: u32,
-    /// How loud the last frame ended.
+    /// How loud the last frame ended; at 0 what is queued stays where it is.
     gain: f32,
+    past: Past,
     speaking: Option<Speaking>,
     /// The utterance whose end was reported last: frames of it that still come are not reported again.
     ended: Option<UtteranceId>,
@@ -70,6 +72,7 @@ impl Downlink {
             pending_timestamp: timestamp,
             epoch: 0,
             gain: 1.0,
+            past: Past::new(),
             speaking: None,
             ended: None,
             dtmf: DtmfSender::default(),
@@ -100,7 +103,8 @@ impl Downlink {
         self.marker = true;
     }
 
-    /// The tick of time `at`, in a playout epoch and with the gain that is wanted in it.
+    /// The tick of time `at`, in a playout epoch and with the gain that is wanted in it. At 0 what is said fades out within this tick and then
+    /// waits; with the next gain it goes on, from the last pause in it.
     pub fn tick(
         &mut self,
         at: MediaTime,
@@ -118,8 +122,13 @@ impl Downlink {
             if let Some(payload_type) = route.dtmf_payload_type.filter(|_| self.dtmf.busy()) {
                 self.press(payload_type, to, out);
             } else {
-                if let Some(next) = self.next_frame(at, link) {
-                    frame.samples = next.samples;
+                if self.gain == 0.0 && gain > 0.0 {
+                    self.go_back();
+                }
+                let waits = self.gain == 0.0 && gain == 0.0;
+                let next = if waits { None } else { self.next_samples(at, link) };
+                if let Some(samples) = next {
+                    frame.samples = samples;
                     self.fade(&mut frame.samples, gain);
                     frame.origin = FrameOrigin::Received;
                 }
@@ -138,6 +147,7 @@ impl Downlink {
     fn drop_older(&mut self, at: MediaTime, epoch: u32, link: &mut PortLink) {
         if epoch != self.epoch {
             self.epoch = epoch;
+            self.past.forget();
             if let Some(speaking) = self.speaking.take() {
                 self.cut(speaking, link);
             }
@@ -157,6 +167,25 @@ impl Downlink {
         link.event(MediaEvent::Playout(PlayoutEvent::Cut { utterance, played, at: end }));
     }
 
+    /// Goes on from an earlier place in the line that was paused.
+    fn go_back(&mut self) {
+        if let Some(speaking) = &mut self.speaking {
+            let back = self.past.rewind() * FRAME_SAMPLES;
+            speaking.played = speaking.played.saturating_sub(back as u64);
+        }
+    }
+
+    fn next_samples(&mut self, at: MediaTime, link: &mut PortLink) -> Option<Samples> {
+        if let Some(samples) = self.past.next() {
+            if let Some(speaking) = &mut self.speaking {
+                speaking.played += FRAME_SAMPLES as u64;
+                speaking.end = at.plus_samples(FRAME_SAMPLES as u64);
+            }
+            return Some(samples);
+        }
+        self.next_frame(at, link).map(|frame| frame.samples)
+    }
+
     fn next_frame(&mut self, at: MediaTime, link: &mut PortLink) -> Option<PlayoutFrame> {
         // A frame of a newer epoch than this tick has seen waits for the next tick, which will have dropped the old.
         if link.downlink.try_peek()?.epoch != self.epoch {
@@ -171,13 +200,16 @@ impl Downlink {
                 if let Some(unfinished) = other {
                     self.cut(unfinished, link);
                 }
+                self.past.forget();
                 link.event(MediaEvent::Playout(PlayoutEvent::Started { utterance, at }));
                 Speaking { utterance, played: 0, end }
             }
         };
         speaking.played += FRAME_SAMPLES as u64;
         speaking.end = end;
+        self.past.keep(&frame.samples);
         if frame.last {
+            self.past.forget();
             self.ended = Some(utterance);
             link.event(MediaEvent::Playout(PlayoutEvent::Finished { utterance, at: end }));
         } else {

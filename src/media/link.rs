@@ -74,7 +74,7 @@ pub(super) struct Shared {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Volume {
     pub epoch: u32,
-    /// Amplitudes are multiplied by it.
+    /// Amplitudes are multiplied by it; at 0 what is queued waits.
     pub gain: f32,
 }
 

@@ -40,6 +40,7 @@ mod downlink;
 mod error;
 mod link;
 mod negotiate;
+mod past;
 mod port;
 mod recorder;
 mod reports;

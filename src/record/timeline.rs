@@ -62,7 +62,9 @@ pub enum Stage {
     LineEnded,
     /// The agent's voice was turned down: somebody may be interrupting.
     Ducked,
-    /// It was turned up again: nobody was.
+    /// It was paused: somebody seems to be.
+    Hushed,
+    /// It was turned up again, or goes on: nobody was.
     Unducked,
     /// The agent stopped for an interruption.
     Stopped,

@@ -111,7 +111,9 @@ pub struct Verdicts {
     pub late: u32,
     /// The agent stopped although nobody was there.
     pub interrupted_itself: bool,
-    /// When the agent stopped for the caller, in ms after the caller's first sample.
+    /// It fell silent although nobody was there, and went on.
+    pub hushed_itself: bool,
+    /// When the agent fell silent for the caller, in ms after the caller's first sample.
     pub stopped_ms: Option<f64>,
 }
 
@@ -131,6 +133,9 @@ struct Teller {
     agent: Agent,
     utterance: UtteranceId,
     soft: bool,
+    /// Silent since, for somebody who may be interrupting.
+    hushed: Option<MediaTime>,
+    went_on: bool,
     stopped: Option<MediaTime>,
 }
 
@@ -138,7 +143,8 @@ impl Teller {
     fn new(language: &str, length: u64) -> Result<Self, FlowError> {
         let flow = Arc::new(Flow::parse(&FLOW.replace("LANGUAGE", language), "echo.toml")?);
         let agent = Agent::new(flow, BTreeMap::new(), TurnConfig::default());
-        let mut teller = Self { agent, utterance: UtteranceId(0), soft: false, stopped: None };
+        let mut teller =
+            Self { agent, utterance: UtteranceId(0), soft: false, hushed: None, went_on: false, stopped: None };
         teller.tell(MediaTime::ZERO, Input::Answered);
         let utterance = teller.utterance;
         teller.tell(MediaTime::ZERO, Input::LineReady { utterance, total_samples: Some(length) });
@@ -151,8 +157,12 @@ impl Teller {
             match action {
                 Action::Say { utterance, .. } if self.utterance == UtteranceId(0) => self.utterance = utterance,
                 Action::Duck => self.soft = true,
-                Action::Unduck => self.soft = false,
-                Action::StopSpeaking => self.stopped = self.stopped.or(Some(at)),
+                Action::Pause => self.hushed = Some(at),
+                Action::Unduck => {
+                    self.soft = false;
+                    self.went_on |= self.hushed.take().is_some();
+                }
+                Action::StopSpeaking => self.stopped = self.stopped.or(self.hushed).or(Some(at)),
                 _ => {}
             }
         }
@@ -167,7 +177,7 @@ impl Teller {
 }
 
 /// Lets the agent say a line, with its ear on what comes back: the shipped detector's gate, cues and decisions, without words. It speaks
-/// softer when it wants to, which its echo then does too; with its first stop all is said.
+/// softer when it wants to, or not at all, which its echo then does too; with its first stop, or silence for the caller, all is said.
 ///
 /// # Errors
 /// [`JudgeError`].
@@ -189,7 +199,11 @@ pub fn judge(line: &Line<'_>, vad: &dyn VoiceDetection, dice: &mut Dice) -> Resu
         } else if n == last + 1 {
             teller.tell(at, Input::Playout(PlayoutEvent::Finished { utterance, at }));
         }
-        let gain = if teller.soft { SOFTER } else { 1.0 };
+        let gain = match teller.hushed {
+            Some(_) => 0.0,
+            None if teller.soft => SOFTER,
+            None => 1.0,
+        };
         let frame = |samples: Samples| {
             let silent = samples.iter().all(|sample| *sample == 0);
             AudioFrame { at, origin: if silent { FrameOrigin::Silence } else { FrameOrigin::Received }, samples }
@@ -226,7 +240,9 @@ pub fn judge(line: &Line<'_>, vad: &dyn VoiceDetection, dice: &mut Dice) -> Resu
             teller.tell(now, Input::Cue(cue));
         }
         teller.wait(now);
-        if let Some(stopped) = teller.stopped {
+        verdicts.hushed_itself |= alone && std::mem::take(&mut teller.went_on);
+        let silenced = teller.hushed.filter(|at| caller.is_some_and(|caller| at.samples() >= caller as u64));
+        if let Some(stopped) = teller.stopped.or(silenced) {
             let since = caller.map(|caller| stopped.ms_since(MediaTime::from_samples(caller as u64)));
             verdicts.stopped_ms = since.filter(|ms| *ms > 0.0);
             verdicts.interrupted_itself = verdicts.stopped_ms.is_none();

@@ -31,6 +31,8 @@ pub(super) struct Log {
     pub agent: Vec<Voiced>,
     /// When the agent's voice was made softer, and loud again.
     pub ducked: Vec<(u64, bool)>,
+    /// When the agent's voice was paused, and when it went on if it did.
+    pub hushed: Vec<(u64, Option<u64>)>,
     /// When the agent took a turn of the caller to be over.
     pub decided: Vec<u64>,
     pub hung_up: bool,

@@ -9,10 +9,13 @@ use super::log::{Log, Pause, Sounded, Spoken, Voiced};
 use super::temper::Temper;
 use super::turns::Setup;
 use crate::agent::{Action, Agent, AgentEvent, Floor, Input};
-use crate::audio::{FRAME_MS, MediaTime, PlayoutEvent, SAMPLES_PER_MS, UtteranceId};
+use crate::audio::{MediaTime, PlayoutEvent, UtteranceId};
 use crate::record::{self, MoodKind, MoodSwitch};
 use crate::speech::{Cue, HypothesisKind, Reply};
+use playout::{Playing, Waiting};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+mod playout;
 
 /// A call ends here, whatever the agent does.
 const LONGEST_MS: u64 = 300_000;
@@ -41,18 +44,6 @@ enum Event {
 /// When in a pause what the agent knows of it is looked at: the recogniser has given a quick final answer by then.
 const LOOK_MS: u64 = 230;
 
-struct Waiting {
-    utterance: UtteranceId,
-    ms: u64,
-    prompt: bool,
-}
-
-struct Playing {
-    utterance: UtteranceId,
-    began: u64,
-    prompt: bool,
-}
-
 /// One call.
 pub(super) struct Stage<'a> {
     pub agent: Agent,
@@ -70,6 +61,8 @@ pub(super) struct Stage<'a> {
     prepared: BTreeSet<UtteranceId>,
     queue: VecDeque<Waiting>,
     playing: Option<Playing>,
+    /// The agent is silent for somebody: nothing begins.
+    hushed: bool,
     cached: &'a BTreeSet<String>,
     thinking: BTreeSet<u32>,
     /// The caller is speaking until then.
@@ -103,6 +96,7 @@ impl<'a> Stage<'a> {
             prepared: BTreeSet::new(),
             queue: VecDeque::new(),
             playing: None,
+            hushed: false,
             cached,
             thinking: BTreeSet::new(),
             busy: 0,
@@ -190,7 +184,11 @@ impl<'a> Stage<'a> {
             }
             Action::StopSpeaking => self.stop(),
             Action::Duck => self.log.ducked.push((self.now, true)),
-            Action::Unduck => self.log.ducked.push((self.now, false)),
+            Action::Pause => self.pause(),
+            Action::Unduck => {
+                self.log.ducked.push((self.now, false));
+                self.go_on();
+            }
             Action::Flush => {
                 let covers = self.now;
                 let at = covers + self.setup.finals.draw(&mut self.rng);
@@ -245,34 +243,6 @@ impl<'a> Stage<'a> {
         self.at(self.now + takes, Event::Ready(utterance));
     }
 
-    fn stop(&mut self) {
-        self.queue.clear();
-        if let Some(Playing { utterance, began, prompt }) = self.playing.take() {
-            // The media thread looks at the epoch at its next tick.
-            let at = self.now.div_ceil(FRAME_MS) * FRAME_MS;
-            self.log.agent.push(Voiced { span: (began, at), cut: true, prompt });
-            let played = (at - began) * SAMPLES_PER_MS;
-            let cut = PlayoutEvent::Cut { utterance, played, at: MediaTime::from_ms(at) };
-            self.at(at, Event::Input(Input::Playout(cut)));
-        }
-    }
-
-    fn tick(&mut self) {
-        let Some(front) = self.queue.front() else { return };
-        if self.playing.is_some() || !self.ready.contains(&front.utterance) {
-            return;
-        }
-        let grid = self.now.div_ceil(FRAME_MS) * FRAME_MS;
-        if grid > self.now {
-            return self.at(grid, Event::Tick);
-        }
-        let Some(Waiting { utterance, ms, prompt }) = self.queue.pop_front() else { return };
-        self.playing = Some(Playing { utterance, began: self.now, prompt });
-        self.at(self.now + ms, Event::Ended(utterance));
-        self.remark(ms);
-        self.tell(Input::Playout(PlayoutEvent::Started { utterance, at: MediaTime::from_ms(self.now) }));
-    }
-
     /// What a caller may do while this line is said.
     fn remark(&mut self, ms: u64) {
         if ms < 1_200 {
@@ -323,7 +293,10 @@ impl<'a> Stage<'a> {
             Event::Tick => self.tick(),
             Event::Look(turn, ms) => self.look(turn, ms),
             Event::Ended(utterance) => {
-                if self.playing.as_ref().is_none_or(|playing| playing.utterance != utterance) {
+                let ends = |playing: &Playing| {
+                    playing.utterance == utterance && playing.paused.is_none() && playing.ends <= self.now
+                };
+                if !self.playing.as_ref().is_some_and(ends) {
                     return;
                 }
                 if let Some(Playing { began, prompt, .. }) = self.playing.take() {

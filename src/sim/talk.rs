@@ -210,6 +210,7 @@ impl<'a> Talk<'a> {
             Action::HangUp(reason) => self.end = self.end.take().or(Some(reason)),
             Action::Report(event) => self.events.push(event),
             Action::Duck
+            | Action::Pause
             | Action::Unduck
             | Action::Manner(_)
             | Action::Expect(_)

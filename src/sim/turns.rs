@@ -76,6 +76,10 @@ pub struct Figures {
     pub backchannels: u64,
     /// Those that stopped it.
     pub false_stop_percent: f64,
+    /// Those for which it fell silent and then went on.
+    pub false_pause_percent: f64,
+    /// How long it was silent then.
+    pub false_pause_p50_ms: f64,
     /// Answers whose first line was ready when the turn was over.
     pub first_line_ready_percent: f64,
     /// Answers begun ahead that were used.
@@ -129,6 +133,7 @@ struct Counts {
     missed: u64,
     stopped: u64,
     false_stops: u64,
+    hushes: Vec<u64>,
     ahead: AheadTally,
 }
 
@@ -226,11 +231,16 @@ impl Counts {
         let Some(((onset, _), _)) = spoken.stretches.first() else { return };
         let Some((span, cut)) = heard_over(log, *onset) else { return };
         self.figures.backchannels += 1;
-        self.false_stops += u64::from(cut && span.1 - onset < STOPPED_FOR_MS);
+        if cut && span.1 - onset < STOPPED_FOR_MS {
+            self.false_stops += 1;
+            return;
+        }
+        let hushed = log.hushed.iter().find(|(at, _)| at >= onset && *at < onset + STOPPED_FOR_MS);
+        self.hushes.extend(hushed.and_then(|(at, until)| Some((*until)? - at)));
     }
 
     fn figures(mut self, setup: &Setup) -> Figures {
-        for sorted in [&mut self.gaps, &mut self.stops, &mut self.ducks] {
+        for sorted in [&mut self.gaps, &mut self.stops, &mut self.ducks, &mut self.hushes] {
             sorted.sort_unstable();
         }
         for question in self.figures.by_question.values_mut() {
@@ -259,6 +269,8 @@ impl Counts {
             stop_p95_ms: quantile(&self.stops, 0.95),
             duck_p95_ms: quantile(&self.ducks, 0.95),
             false_stop_percent: percent(self.false_stops, self.figures.backchannels),
+            false_pause_percent: percent(self.hushes.len() as u64, self.figures.backchannels),
+            false_pause_p50_ms: quantile(&self.hushes, 0.5),
             first_line_ready_percent: percent(self.ahead.ready, self.ahead.answers),
             ahead_kept_percent: percent(self.ahead.kept, self.ahead.begun),
             ..self.figures

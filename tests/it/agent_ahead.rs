@@ -1,10 +1,10 @@
 //! Working ahead of the end of a turn, the latency governor, and speech over the agent's voice.
 
 use crate::agent_dialogue::MODEL;
-use crate::agent_session::{Session, ms, times};
+use crate::agent_session::{ASR_MS, Session, VAD_MS, ms, times};
 use crate::agent_turns::FLOW;
 use tipring::agent::{Action, AgentEvent, Input, TurnConfig};
-use tipring::record::Stage;
+use tipring::record::{Speaker, Stage};
 use tipring::speech::{Cue, Hypothesis, HypothesisKind, OverlapCue, Reply, SpeechEdge};
 
 fn eager() -> TurnConfig {
@@ -254,22 +254,88 @@ fn first(session: &Session, wanted: fn(&Action) -> bool) -> Option<u64> {
 }
 
 #[test]
-fn an_interruption_ducks_then_stops() {
+fn an_interruption_ducks_then_silences_then_stops_with_its_words() {
     let (mut session, onset) = speaking();
     overlap(&mut session, onset, onset + 120, 0.1, 0.4);
     overlap(&mut session, onset, onset + 240, 0.1, 0.3);
     session.caller(onset, 1_500, "who is this").run(onset + 1_000);
     assert_eq!(first(&session, |action| *action == Action::Duck), Some(onset + 100));
-    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 260));
+    assert_eq!(first(&session, |action| *action == Action::Pause), Some(onset + 260));
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 500 + ASR_MS));
     assert!(first(&session, |action| *action == Action::Unduck).is_none(), "a new epoch is at full volume by itself");
 }
 
 #[test]
-fn a_voice_that_is_plainly_no_backchannel_stops_the_agent_sooner() {
+fn a_voice_that_is_plainly_no_backchannel_silences_the_agent_sooner() {
     let (mut session, onset) = speaking();
     overlap(&mut session, onset, onset + 200, 0.0, 0.05);
     session.caller(onset, 1_500, "who is this").run(onset + 1_000);
-    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 200));
+    assert_eq!(first(&session, |action| *action == Action::Pause), Some(onset + 200));
+}
+
+#[test]
+fn speech_without_words_that_goes_on_stops_the_agent() {
+    let (mut session, onset) = speaking();
+    overlap(&mut session, onset, onset + 200, 0.0, 0.05);
+    session.caller(onset, 1_500, "").run(onset + 1_400);
+    assert_eq!(first(&session, |action| *action == Action::Pause), Some(onset + 200));
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 800));
+}
+
+#[test]
+fn a_hum_that_sounds_like_an_interruption_only_makes_the_agent_wait() {
+    for (hum, over_by) in [("uh huh", 400 + VAD_MS), ("", 400 + 160 + ASR_MS)] {
+        let (mut session, onset) = speaking();
+        for at in (120..400).step_by(40) {
+            overlap(&mut session, onset, onset + at, 0.0, 0.05);
+        }
+        session.caller(onset, 400, hum).run(12_000);
+        let pause = first(&session, |action| *action == Action::Pause).unwrap();
+        assert_eq!(pause, onset + 200, "'{hum}': when it is known to be no echo");
+        assert_eq!(first(&session, |action| *action == Action::Unduck), Some(onset + over_by), "'{hum}'");
+        assert!(first(&session, |action| *action == Action::StopSpeaking).is_none(), "'{hum}'");
+        let lines = session.turns().into_iter().filter(|turn| turn.speaker == Speaker::Agent).collect::<Vec<_>>();
+        assert!(lines[0].intended.is_none(), "nothing was lost: {:?}", lines[0]);
+        assert_eq!(session.played[0].2.ms(), pause / 20 * 20 + 20, "silent within a frame");
+        assert_eq!(session.played[0].0, session.played[1].0, "and the same line went on");
+    }
+}
+
+#[test]
+fn an_interruption_that_ends_before_its_words_come_is_one_with_them() {
+    let (mut session, onset) = speaking();
+    for at in (120..300).step_by(40) {
+        overlap(&mut session, onset, onset + at, 0.0, 0.05);
+    }
+    // The last word's end, the recogniser's delay: the speech has paused by then.
+    session.caller(onset, 300, "operator").run(onset + 700);
+    assert!(first(&session, |action| *action == Action::Unduck).is_none());
+    let stopped = first(&session, |action| *action == Action::StopSpeaking).unwrap();
+    assert!(stopped <= onset + 300 + VAD_MS, "{}", stopped - onset);
+}
+
+#[test]
+fn an_answer_of_the_model_goes_on_after_a_hum() {
+    // Two sentences, the second of which comes while the agent is silent for a hum.
+    let mut session = Session::with(MODEL, eager());
+    session.model.replies = vec![
+        (200, Reply::Delta("This is the first sentence of it. ".into())),
+        (1_200, Reply::Delta("And the second.".into())),
+        (1_210, Reply::Done),
+    ];
+    session.caller(3_000, 600, "which day").run(4_500);
+    let first_line = session.time_of("This is the first sentence of it.");
+    let onset = first_line + 400;
+    for at in (120..400).step_by(40) {
+        overlap(&mut session, onset, onset + at, 0.0, 0.05);
+    }
+    session.caller(onset, 400, "uh huh").run(12_000);
+    assert!(first(&session, |action| *action == Action::Pause).is_some());
+    let cancelled = session.times(|action| matches!(action, Action::CancelAsk { .. }));
+    assert!(cancelled.is_empty(), "{cancelled:?}");
+    let transcript = session.transcript();
+    assert!(transcript.contains(&"A This is the first sentence of it.".to_owned()), "{transcript:?}");
+    assert!(transcript.contains(&"A And the second.".to_owned()), "{transcript:?}");
 }
 
 #[test]
@@ -416,8 +482,9 @@ fn an_echo_that_fades_is_no_caller_until_it_is_over() {
         overlap(&mut session, onset, onset + at, if at < 200 { 0.7 } else { 0.2 }, 0.1);
     }
     session.caller(onset, 1_500, "who is this").run(onset + 1_000);
-    let stopped = first(&session, |action| *action == Action::StopSpeaking).unwrap();
-    assert!((onset + 260..=onset + 340).contains(&stopped), "{stopped}");
+    let silent = first(&session, |action| *action == Action::Pause).unwrap();
+    assert!((onset + 260..=onset + 340).contains(&silent), "{silent}");
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 500 + ASR_MS));
 }
 
 #[test]

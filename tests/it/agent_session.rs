@@ -39,8 +39,16 @@ pub struct Faults {
 
 struct Playing {
     utterance: UtteranceId,
+    /// Since when it is audible, but for a pause.
     began: MediaTime,
+    /// Samples of it that were played before that.
+    before: u64,
+    total: u64,
+    paused: bool,
 }
+
+/// What was paused says so much again.
+const AGAIN_MS: u64 = 400;
 
 /// The waits that the tests count with, whatever the defaults are.
 pub fn times() -> TurnConfig {
@@ -261,7 +269,7 @@ impl Session {
         if let Some((utterance, samples)) = self.queue.pop_front() {
             // The next tick of the media thread.
             let began = MediaTime::from_frames(self.now.ms() / FRAME_MS + 1);
-            self.playing = Some(Playing { utterance, began });
+            self.playing = Some(Playing { utterance, began, before: 0, total: samples, paused: false });
             self.schedule(began, Input::Playout(PlayoutEvent::Started { utterance, at: began }));
             let end = began.plus_samples(samples);
             self.schedule(end, Input::Playout(PlayoutEvent::Finished { utterance, at: end }));
@@ -301,6 +309,8 @@ impl Session {
                 }
                 Action::Discard { utterance } => self.prepared.retain(|prepared| prepared != utterance),
                 Action::StopSpeaking => self.stop(),
+                Action::Pause => self.pause(),
+                Action::Unduck => self.go_on(),
                 Action::Flush if !self.faults.no_final => {
                     let heard = Hypothesis {
                         kind: HypothesisKind::Final,
@@ -338,15 +348,43 @@ impl Session {
         self.schedule(at, Input::LineReady { utterance, total_samples: Some(samples(text)) });
     }
 
+    fn pause(&mut self) {
+        let at = MediaTime::from_frames(self.now.ms() / FRAME_MS + 1);
+        let Some(playing) = self.playing.as_mut().filter(|playing| !playing.paused) else { return };
+        let utterance = playing.utterance;
+        playing.paused = true;
+        playing.before += at.samples().saturating_sub(playing.began.samples());
+        self.played.push((utterance, playing.began, at));
+        self.scheduled.retain(|(.., input)| {
+            !matches!(input, Input::Playout(PlayoutEvent::Finished { utterance: other, .. }) if *other == utterance)
+        });
+    }
+
+    fn go_on(&mut self) {
+        let at = MediaTime::from_frames(self.now.ms() / FRAME_MS + 1);
+        let Some(playing) = self.playing.as_mut().filter(|playing| playing.paused) else { return };
+        playing.paused = false;
+        playing.began = at;
+        playing.before = playing.before.saturating_sub(AGAIN_MS * SAMPLES_PER_MS);
+        let (utterance, end) = (playing.utterance, at.plus_samples(playing.total - playing.before));
+        self.schedule(end, Input::Playout(PlayoutEvent::Finished { utterance, at: end }));
+    }
+
     fn stop(&mut self) {
         self.queue.clear();
         if let Some(playing) = self.playing.take() {
-            let at = MediaTime::from_frames(self.now.ms() / FRAME_MS + 1);
+            let next = MediaTime::from_frames(self.now.ms() / FRAME_MS + 1);
             let utterance = playing.utterance;
-            let played = at.samples().saturating_sub(playing.began.samples());
-            if played > 0 {
+            let (at, now) = match self.played.last().filter(|_| playing.paused) {
+                Some((.., silent)) => (*silent, 0),
+                None => (next, next.samples().saturating_sub(playing.began.samples())),
+            };
+            let played = playing.before + now;
+            if now > 0 {
                 self.played.push((utterance, playing.began, at));
-                self.schedule(at, Input::Playout(PlayoutEvent::Cut { utterance, played, at }));
+            }
+            if played > 0 {
+                self.schedule(next, Input::Playout(PlayoutEvent::Cut { utterance, played, at }));
             }
         }
     }

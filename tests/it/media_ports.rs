@@ -118,6 +118,47 @@ fn ducking_is_heard_at_the_next_tick_without_a_click_and_ends_with_its_epoch() {
 }
 
 #[test]
+fn a_paused_line_is_silent_at_the_next_tick_and_goes_on_from_its_last_pause() {
+    let mut world = World::new(CodecKind::Pcma, Impairment { delay_ms: 10, ..Impairment::default() }, 1);
+    let mut sent = Vec::new();
+    let mut run = |world: &mut World, ms: u64| {
+        for _ in 0..ms / 200 {
+            world.run_ms(200);
+            sent.extend(std::iter::from_fn(|| world.ends[0].session.speech.next_sent()));
+        }
+    };
+    run(&mut world, 200);
+    world.say(0, 1, 100);
+    run(&mut world, 1_000);
+    let paused_ms = world.local_ns(0).unwrap() / MS;
+    world.ends[0].session.control.pause();
+    run(&mut world, 600);
+    world.ends[0].session.control.set_gain_db(0.0);
+    run(&mut world, 3_000);
+    let within = |from: u64, to: u64| sent.iter().filter(move |frame| (from..to).contains(&frame.at.ms()));
+    assert!(within(paused_ms + 40, paused_ms + 580).all(|frame| !loud(frame)), "silent within a frame");
+    assert!(within(paused_ms + 640, paused_ms + 1_000).all(loud), "and back");
+    let heard = sent.iter().filter(|frame| loud(frame)).count();
+    assert!((115..=150).contains(&heard), "100 frames, and at least 300 ms and at most 1 s again: {heard}");
+    let events = world.playout(0);
+    let ends: Vec<_> = events.iter().filter(|event| !matches!(event, PlayoutEvent::Started { .. })).collect();
+    assert!(matches!(ends[..], [PlayoutEvent::Finished { .. }]), "one line, wholly played: {events:?}");
+
+    // What is cut in a pause was heard as far as it had come.
+    world.say(0, 2, 100);
+    world.run_ms(1_000);
+    world.ends[0].session.control.pause();
+    world.run_ms(400);
+    world.ends[0].session.control.new_epoch();
+    world.run_ms(400);
+    let cut = world.playout(0).into_iter().find_map(|event| match event {
+        PlayoutEvent::Cut { played, .. } => Some(played / 16),
+        _ => None,
+    });
+    assert!(cut.is_some_and(|ms| (960..=1_060).contains(&ms)), "{cut:?}");
+}
+
+#[test]
 fn barge_in_stops_at_the_next_tick_and_says_how_much_was_heard() {
     let mut world = World::new(CodecKind::Pcmu, Impairment { delay_ms: 10, ..Impairment::default() }, 1);
     world.run_ms(200);

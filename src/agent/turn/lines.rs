@@ -40,22 +40,34 @@ pub(crate) struct Line {
     due_since: MediaTime,
     /// Its first frame is there.
     ready: bool,
+    /// How often it was paused, and for how many samples.
+    pauses: (u32, u64),
 }
+
+/// What is paused goes on from further back than it had come, but no further than this.
+const SAID_AGAIN_MS: u64 = 2_000;
 
 impl Line {
     /// When to give up on it.
     fn overdue_at(&self, config: &TurnConfig) -> MediaTime {
-        match self.started {
+        let (pauses, paused) = self.pauses;
+        let by = match self.started {
             Some(started) => {
                 // The guess is made long: a line must not be declared dead because its synthesiser speaks slowly.
                 let length = match self.total_samples {
                     Some(total) => length(&self.what.text, Some(total)),
                     None => length(&self.what.text, None).saturating_mul(3),
                 };
-                started.plus_samples(length).plus_ms(config.line_overrun_ms)
+                started.plus_samples(length).plus_ms(config.line_overrun_ms + u64::from(pauses) * SAID_AGAIN_MS)
             }
             None => self.due_since.plus_ms(config.line_start_ms),
-        }
+        };
+        by.plus_samples(paused)
+    }
+
+    /// How much of it was played by `at`, about: what was said again after a pause counts twice.
+    fn played(&self, at: MediaTime) -> Option<u64> {
+        Some(at.samples().saturating_sub(self.started?.samples()).saturating_sub(self.pauses.1))
     }
 
     fn record(self, ended: MediaTime, played: Option<u64>) -> Option<TurnRecord> {
@@ -101,6 +113,8 @@ pub(crate) struct Lines {
     active: VecDeque<Line>,
     /// Told to stop, not yet confirmed; with the time at which that is taken for granted.
     stopped: VecDeque<(Line, MediaTime, MediaTime)>,
+    /// Since when what plays waits.
+    paused: Option<MediaTime>,
 }
 
 impl Lines {
@@ -148,6 +162,7 @@ impl Lines {
             latency,
             due_since: at,
             ready: false,
+            pauses: (0, 0),
         })
     }
 
@@ -192,7 +207,7 @@ impl Lines {
     /// The share of the line that plays which was heard by `at`; none where nothing plays.
     pub fn share_heard(&self, at: MediaTime) -> Option<f32> {
         let line = self.active.front()?;
-        let played = at.samples().saturating_sub(line.started?.samples());
+        let played = line.played(at)?;
         Some((played as f32 / length(&line.what.text, line.total_samples) as f32).min(1.0))
     }
 
@@ -253,8 +268,8 @@ impl Lines {
 
     /// A line cannot be spoken, or not to its end.
     pub fn failed(&mut self, at: MediaTime, utterance: UtteranceId) -> Ended {
-        let started = self.active.iter().find(|line| line.utterance == utterance).and_then(|line| line.started);
-        self.end(utterance, at, Some(started.map_or(0, |started| at.samples().saturating_sub(started.samples()))))
+        let played = self.active.iter().find(|line| line.utterance == utterance).and_then(|line| line.played(at));
+        self.end(utterance, at, Some(played.unwrap_or(0)))
     }
 
     fn end(&mut self, utterance: UtteranceId, at: MediaTime, played: Option<u64>) -> Ended {
@@ -272,8 +287,24 @@ impl Lines {
         Ended { record, line: None }
     }
 
+    /// What plays waits from now on, and nothing is overdue.
+    pub fn pause(&mut self, at: MediaTime) {
+        self.paused.get_or_insert(at);
+    }
+
+    /// What plays goes on, if it was paused.
+    pub fn go_on(&mut self, at: MediaTime) {
+        if let Some(since) = self.paused.take()
+            && let Some(line) = self.active.front_mut()
+        {
+            let (pauses, paused) = line.pauses;
+            line.pauses = (pauses.saturating_add(1), paused + at.samples().saturating_sub(since.samples()));
+        }
+    }
+
     /// All lines are to stop now. Returns whether there were any.
     pub fn stop(&mut self, at: MediaTime, config: &TurnConfig) -> bool {
+        self.paused = None;
         let any = self.any();
         let granted = at.plus_ms(config.line_overrun_ms);
         self.stopped.extend(self.active.drain(..).map(|line| (line, at, granted)));
@@ -285,13 +316,13 @@ impl Lines {
 
     /// The next time at which [`Self::overdue`] or [`Self::unconfirmed`] has something.
     pub fn deadline(&self, config: &TurnConfig) -> Option<MediaTime> {
-        let front = self.active.front().map(|line| line.overdue_at(config));
+        let front = self.active.front().filter(|_| self.paused.is_none()).map(|line| line.overdue_at(config));
         self.stopped.iter().map(|(.., granted)| *granted).chain(front).min()
     }
 
     /// The line that should have begun or ended by `at` and did not; and whether it did begin.
     pub fn overdue(&self, at: MediaTime, config: &TurnConfig) -> Option<(UtteranceId, bool)> {
-        let front = self.active.front().filter(|line| line.overdue_at(config) <= at);
+        let front = self.active.front().filter(|line| self.paused.is_none() && line.overdue_at(config) <= at);
         front.map(|line| (line.utterance, line.started.is_some()))
     }
 
@@ -299,7 +330,7 @@ impl Lines {
     pub fn unconfirmed(&mut self, at: MediaTime) -> Option<TurnRecord> {
         while let Some(index) = self.stopped.iter().position(|(.., granted)| *granted <= at) {
             let record = self.stopped.remove(index).and_then(|(line, stopped, _)| {
-                let played = stopped.samples().saturating_sub(line.started?.samples());
+                let played = line.played(stopped)?;
                 line.record(stopped, Some(played))
             });
             if record.is_some() {
@@ -356,6 +387,27 @@ mod tests {
         assert_eq!(lines.unconfirmed(ms(1_999)), None);
         assert_eq!(lines.unconfirmed(ms(2_000)).unwrap().text, "one two");
         assert_eq!(lines.deadline(&config), None);
+    }
+
+    #[test]
+    fn a_paused_line_is_never_overdue_and_has_the_time_of_the_pause_afterwards() {
+        let config = TurnConfig::default();
+        let mut lines = Lines::default();
+        let id = lines.say(ms(0), line("one two three four"), "ask", None).unwrap();
+        lines.ready(ms(0), id, Some(16_000));
+        lines.started(id, ms(0));
+        lines.pause(ms(500));
+        lines.pause(ms(600));
+        assert_eq!((lines.deadline(&config), lines.overdue(ms(60_000), &config)), (None, None));
+        lines.go_on(ms(1_300));
+        assert_eq!(lines.share_heard(ms(1_300)), Some(0.5));
+        // A second of its own, the pause, what may be said again, and the overrun.
+        assert_eq!(lines.deadline(&config), Some(ms(1_000 + 800 + 2_000 + config.line_overrun_ms)));
+        lines.go_on(ms(2_000));
+        lines.stop(ms(1_800), &config);
+        assert_eq!(lines.unconfirmed(ms(9_000)).unwrap().intended, None, "all of it was played");
+        let next = lines.say(ms(9_000), line("five"), "ask", None).unwrap();
+        assert_eq!(lines.overdue(ms(60_000), &config), Some((next, false)), "a stop ends the pause, too");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What is counted of simulated callers.
 
+use super::tally::pauses;
 use super::*;
-use crate::audio::CodecKind;
-use crate::phone::{CallLog, End, HeardStats, Said, Spurt};
-use crate::sim::Part;
+use crate::audio::{CodecKind, MediaTime};
+use crate::phone::{Aside, CallLog, End, HeardStats, HeldCall, Said, Spurt};
+use crate::record::{Stage, TimelineEvent};
+use crate::sim::{Part, Phase};
 use std::time::Instant;
 
 fn at(ms: u64) -> Duration {
@@ -71,7 +73,8 @@ fn a_call_is_counted_as_it_was_heard() {
     };
     let held = HeldCall { peer: "p".into(), sip_call_id: "c".into(), codec: CodecKind::G722, end: End::WeHungUp, log };
     // Stopped for the backchannel, for the interruption, and once for nothing.
-    let inside = Inside { stops: vec![at(5400), at(6250), at(8900)], ducks: vec![at(6110)] };
+    let inside =
+        Inside { stops: vec![at(5400), at(6250), at(8900)], ducks: vec![at(6110)], pauses: vec![(at(8000), at(8600))] };
     let mut tally = Tally::default();
     tally.add(&caller, true, &held, Some(&inside));
     let figures = tally.finish();
@@ -84,9 +87,27 @@ fn a_call_is_counted_as_it_was_heard() {
     );
     assert_eq!((figures.ducked, figures.ducked_p50_ms), (1, Some(110.0)));
     assert_eq!((figures.backchannels, figures.backchannel_false_stops), (1, 1));
+    assert_eq!((figures.backchannel_pauses, figures.self_pauses), (0, 1));
     assert_eq!((figures.noises, figures.noise_false_stops), (1, 0));
     assert_eq!((figures.echo_calls, figures.self_interruptions), (1, 1));
     assert!(told(&figures).starts_with("SIMULATED"));
+}
+
+#[test]
+fn a_pause_is_one_that_the_agent_came_back_from() {
+    let at = MediaTime::from_ms;
+    let stages = [
+        (100, Stage::Ducked),
+        (120, Stage::Unducked),
+        (300, Stage::Hushed),
+        (900, Stage::Unducked),
+        (1_000, Stage::Hushed),
+        (1_400, Stage::Stopped),
+        (2_000, Stage::Ducked),
+        (2_100, Stage::Unducked),
+    ];
+    let events: Vec<_> = stages.map(|(ms, stage)| TimelineEvent::new(at(ms), stage)).into();
+    assert_eq!(pauses(&events).collect::<Vec<_>>(), [(at(300), at(900))]);
 }
 
 #[test]

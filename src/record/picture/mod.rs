@@ -245,7 +245,7 @@ fn head(svg: &mut Svg, record: &CallRecord, story: &Story) {
         ("wait", "silence waited for"),
         ("kept", "answer held ready, then said"),
         ("drop", "held ready, thrown away"),
-        ("duck", "agent turned down"),
+        ("duck", "agent turned down or paused"),
     ] {
         svg.bar(class, (x, 62.0), (16.0, 8.0), label);
         svg.text("key", (x + 22.0, 70.0), label);
@@ -321,7 +321,7 @@ fn bar(svg: &mut Svg, axis: &Axis, stretch: &Stretch) {
         Kind::Wait => ("wait", THOUGHT - 2.0, 6.0, "silence waited for"),
         Kind::Kept => ("kept", THOUGHT - 9.0, 5.0, "answer held ready, then said"),
         Kind::Dropped => ("drop", THOUGHT - 9.0, 5.0, "answer held ready, thrown away"),
-        Kind::Ducked => ("duck", AGENT - WAVE, 2.0 * WAVE, "agent turned down"),
+        Kind::Ducked => ("duck", AGENT - WAVE, 2.0 * WAVE, "agent turned down or paused"),
         Kind::Gap => return bracket(svg, axis, stretch),
     };
     let tip = format!("{what}: {length:.0} ms from {from_s:.2} s");

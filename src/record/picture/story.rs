@@ -169,7 +169,11 @@ pub(super) fn story(record: &CallRecord) -> Story {
             Stage::LineReady | Stage::FirstPacket | Stage::LineEnded => {}
             Stage::Ducked => {
                 mark("ducked", "turned down");
-                ducked = Some(at);
+                ducked.get_or_insert(at);
+            }
+            Stage::Hushed => {
+                mark("ducked", "paused");
+                ducked.get_or_insert(at);
             }
             Stage::Unducked => {
                 add(Kind::Ducked, ducked.take(), at);

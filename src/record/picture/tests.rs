@@ -107,7 +107,7 @@ fn the_gap_the_words_and_the_stages_are_in_the_picture() {
         assert!(svg.contains(wanted), "no {wanted}");
     }
     assert!(svg.contains("answers begun early: 1 said, 0 thrown away"));
-    assert!(svg.contains("agent turned down: 200 ms from 3.00 s"));
+    assert!(svg.contains("agent turned down or paused: 200 ms from 3.00 s"));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn how_the_caller_sounded_is_under_the_voice_and_the_switch_says_why() {
 proptest! {
     #[test]
     fn whatever_is_in_a_record_makes_a_sound_picture(
-        events in prop::collection::vec((0u64..20_000, 0usize..16, "[a-z <&我 ]{0,12}"), 0..60),
+        events in prop::collection::vec((0u64..20_000, 0usize..17, "[a-z <&我 ]{0,12}"), 0..60),
         turns in prop::collection::vec((any::<bool>(), 0u64..20_000, 0u64..5000, "\\PC{0,40}"), 0..10),
         steps in 0usize..2500,
     ) {
@@ -193,6 +193,7 @@ proptest! {
             12 => Stage::Ducked,
             13 => Stage::Unducked,
             14 => Stage::Stopped,
+            15 => Stage::Hushed,
             _ => Stage::EngineSwitched { kind: "asr".into(), to: text },
         };
         let events = events.into_iter().map(|(at, n, text)| (at, stage(n, text))).collect();

@@ -237,6 +237,7 @@ impl<'a> Call<'a> {
             }
             Action::Report(event) => self.report(event),
             Action::Duck
+            | Action::Pause
             | Action::Unduck
             | Action::Discard { .. }
             | Action::CancelAsk { .. }
