@@ -2,7 +2,9 @@
 
 use super::bounded::bounded;
 use super::conversation::Agent;
-use super::dialogue::{is_assent, is_backchannel, is_mostly_backchannel, is_short, says_nothing, takes_floor, tokens};
+use super::dialogue::{
+    is_assent, is_backchannel, is_mostly_backchannel, is_short, may_be_misheard, says_nothing, takes_floor, tokens,
+};
 use super::phase::{Cut, Decided, FirstHalf, Phase, Talking};
 use super::turn::{CallerTurn, Evidence, Said, Voice, Weighing, continues, decide_at, word_count};
 use super::{Action, AgentEvent};
@@ -280,7 +282,8 @@ impl Agent {
     pub(super) fn respond(&mut self, at: MediaTime, turn: CallerTurn, wait: u64) {
         let Phase::Talking(talking) = &mut self.phase else { return };
         let few = is_short(&turn.text) || is_mostly_backchannel(&turn.text);
-        let hummed = is_backchannel(&turn.text) || turn.hummed && few && !takes_floor(&turn.text);
+        let misheard = self.lines.any() && !turn.interrupted_agent && may_be_misheard(&turn.text, turn.confidence);
+        let hummed = is_backchannel(&turn.text) || (turn.hummed && few || misheard) && !takes_floor(&turn.text);
         let yes_no = self.dialogue.kind() == AnswerKind::YesNo && self.dialogue.asked();
         // "Mm-hm" over the agent's voice answers nothing; "yes" over a yes-or-no question does, and so does what sounded like
         // "mm-hm" and was "yes", once the question is over.

@@ -2,15 +2,17 @@
 //!
 //! | what it is | what tells | what the agent does |
 //! |---|---|---|
-//! | an interruption | words that are no backchannel, or speech that goes on and on | stops: what was to be said is dropped |
-//! | it seems | only the voice tells, and it sounds like nothing below | is silent and waits, with everything at hand, for words or the end of the speech |
+//! | an interruption | words that are no backchannel and are certain, or speech that goes on and on | stops: what was to be said is dropped |
+//! | it seems | the voice sounds like nothing below, or first words that may yet become others | is silent and waits, with everything at hand, for more words or the end of the speech |
 //! | a backchannel | sounds like one, or nothing but such words were heard | goes on, loud again; what was silent, from its last pause |
 //! | our own echo | is what we sent, a little later | goes on, loud again |
 //! | a noise | has ended before it could be decided | goes on, loud again |
 
 use super::Action;
 use super::conversation::Agent;
-use super::dialogue::{is_backchannel, is_mostly_backchannel, is_short, says_nothing, takes_floor, tokens};
+use super::dialogue::{
+    is_backchannel, is_mostly_backchannel, is_short, may_be_misheard, says_nothing, takes_floor, words_beside_hums,
+};
 use super::listening::MAX_BEGUN_AGAIN;
 use super::phase::Phase;
 use super::turn::{Voice, continues};
@@ -31,6 +33,8 @@ const PLAINLY_NONE: f32 = 0.2;
 /// Nearer to [`hums_from`] than this the voice leaves it open; so much later the shortest hums are over.
 const UNSURE: f32 = 0.1;
 const UNSURE_MS: u64 = 30;
+/// So many words that are no backchannel are believed before the recogniser is certain of them: fewer are what a hum is taken for at first.
+const BELIEVED_WORDS: usize = 3;
 /// After a pause in speech for which the agent fell silent: its words are there by then, beyond the time of the flush.
 const WORDS_MS: u64 = 250;
 /// How long it takes to say "mm-hm" to what is just heard.
@@ -39,7 +43,7 @@ const TAKEN_NOTE_MS: u64 = 150;
 /// From which score on it sounds like a backchannel. Mandarin ones are a syllable, and mostly over before that must be decided;
 /// English ones are longer, so that more of them are known by the voice alone.
 pub(super) fn hums_from(language: &str) -> f32 {
-    if language.starts_with("zh") { 0.505 } else { 0.485 }
+    if language.starts_with("zh") { 0.54 } else { 0.52 }
 }
 
 /// Speech over the agent's voice, from its onset to its pause.
@@ -114,7 +118,8 @@ impl Agent {
             // An overlap that is over leaves the voice soft until it is looked at; its words may still come.
             None => {
                 let overlap = self.overlap?;
-                let due = self.was_one(&overlap) || overlap.ducked && !self.awaits_words(&overlap);
+                let seems = !overlap.hushed && self.was_one(&overlap);
+                let due = seems || self.was_surely_one(&overlap) || overlap.ducked && !self.awaits_words(&overlap);
                 let words = |last: MediaTime| last.plus_ms(self.config.flush_ms + WORDS_MS);
                 return if due { Some(MediaTime::ZERO) } else { self.pause_for(&overlap).map(words) };
             }
@@ -133,12 +138,16 @@ impl Agent {
         }
     }
 
-    /// The words that tell what it was are not there yet.
+    /// The recogniser is certain of the words: it was asked for them, or there are many.
+    fn words_are_certain(&self) -> bool {
+        self.hearing.is_settled() || words_beside_hums(self.hearing.text()) >= BELIEVED_WORDS
+    }
+
+    /// The words that tell what it was are not there yet, or not for certain.
     fn awaits_words(&self, overlap: &Overlap) -> bool {
         let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
-        let said = self.said_over(overlap).is_some();
-        let settled = |last: MediaTime| echo || said || self.hearing.final_covers() >= Some(last);
-        self.pause_for(overlap).is_some_and(|last| !settled(last))
+        let hum = self.said_over(overlap) == Some(true);
+        self.pause_for(overlap).is_some() && !echo && !hum && !self.words_are_certain()
     }
 
     fn decide_overlap_at(&self, overlap: &Overlap) -> MediaTime {
@@ -151,19 +160,21 @@ impl Agent {
         let voice = overlap.hum;
         if overlap.hushed {
             // Nothing is urgent any more: words decide, or that it goes on.
-            let told = said == Some(false) && self.may_be_believed(overlap);
+            let told = said == Some(false) && self.words_are_certain() && self.may_be_believed(overlap);
             return onset.plus_ms(if told { self.config.duck_ms } else { self.config.surely_ms });
         }
+        // A single word may be misheard, unless people take the floor with it.
+        let text = self.hearing.text();
+        let several = takes_floor(text) || words_beside_hums(text) > 1 || self.words_are_certain();
+        let told = said == Some(false) && several;
         if overlap.spared {
-            // What it said since then may tell that it is one after all; a single word may be misheard.
             let surely = voice.is_some_and(|voice| voice >= SURELY_BACKCHANNEL);
-            let text = self.hearing.text();
-            let told = said == Some(false) && (!surely || takes_floor(text) || tokens(text).len() > 1);
+            let told = told || said == Some(false) && !surely;
             return if told { onset.plus_ms(self.config.barge_in_ms) } else { onset.plus_ms(self.config.surely_ms) };
         }
         let plain = voice.is_some_and(|voice| voice < PLAINLY_NONE);
         // Words may be those of our own echo.
-        if no_echo && (plain || said == Some(false)) {
+        if no_echo && (plain || told) {
             return onset.plus_ms(self.config.duck_ms);
         }
         let unsure = said.is_none() && voice.is_some_and(|voice| (voice - self.hums_from).abs() < UNSURE);
@@ -173,16 +184,24 @@ impl Agent {
         echoed.map_or(decide, |(_, at)| decide.max(at.plus_ms(ECHO_WINDOW_MS)))
     }
 
-    /// What was said over the agent's voice so far: none without words, else whether they are mere backchannels. One short
+    /// What was said over the agent's voice so far: none without words, or where the recogniser is not sure of its last one, else whether they are mere backchannels. One short
     /// word may be misheard: where the voice speaks against it, the voice is believed.
     fn said_over(&self, overlap: &Overlap) -> Option<bool> {
         let text = self.hearing.text().trim();
-        if text.is_empty() {
+        let confidence = self.hearing.confidence();
+        let misheard = may_be_misheard(text, confidence) && !takes_floor(text);
+        let unsure = self.hearing.is_settled() && (misheard || confidence < self.config.min_confidence);
+        if text.is_empty() || unsure {
             return None;
         }
         let hums = overlap.hum.is_some_and(|hum| hum >= MISHEARD);
         let may_be_misheard = (is_short(text) || is_mostly_backchannel(text)) && !takes_floor(text);
         (is_backchannel(text) || !says_nothing(text)).then(|| is_backchannel(text) || hums && may_be_misheard)
+    }
+
+    /// An overlap that is over was an interruption, and its words are certain.
+    fn was_surely_one(&self, overlap: &Overlap) -> bool {
+        self.words_are_certain() && self.was_one(overlap)
     }
 
     /// An overlap that was over before it was decided turns out to have been an interruption: its words say so.
@@ -194,7 +213,7 @@ impl Agent {
             && self.can_be_interrupted()
             && self.may_be_believed(overlap)
             && self.said_over(overlap) == Some(false)
-            && (!hums || takes_floor(self.hearing.text()))
+            && (overlap.hushed || !hums || takes_floor(self.hearing.text()))
     }
 
     /// The speech goes on with a turn that was decided too early.
@@ -224,16 +243,7 @@ impl Agent {
             return false;
         }
         let Some(onset) = self.overlapping() else {
-            if let Some(overlap) = self.overlap.filter(|overlap| self.was_one(overlap)) {
-                self.overlap = None;
-                self.interrupted(at, overlap.onset);
-                return true;
-            }
-            // A hum that was over before it was decided is none the less one.
-            if self.overlap.is_some_and(|overlap| overlap.hum.is_some_and(|hum| hum >= self.hums_from)) {
-                self.hearing.set_hummed(true);
-            }
-            self.loud_again(at);
+            self.overlap_is_over(at);
             return true;
         };
         let mut overlap = self.overlap_of(onset);
@@ -253,27 +263,47 @@ impl Agent {
             self.loud_again(at);
             return true;
         }
-        if self.lines.any() && !self.collides(onset) && !overlap.spared && !overlap.hushed {
+        let said = self.said_over(&overlap);
+        let certain = said == Some(false) && self.words_are_certain();
+        let long = onset.plus_ms(self.config.surely_ms) <= at;
+        if self.lines.any() && !self.collides(onset) && !overlap.hushed && !certain && !long {
             let sounds = overlap.hum.is_some_and(|hum| hum >= self.hums_from);
-            let said = self.said_over(&overlap);
-            if said.unwrap_or(sounds) {
-                overlap.spared = true;
+            overlap.spared = !overlap.spared && said.unwrap_or(sounds);
+            overlap.hushed = !overlap.spared;
+            overlap.ducked |= overlap.hushed;
+            self.overlap = Some(overlap);
+            if overlap.spared {
                 self.hearing.set_hummed(true);
-                self.overlap = Some(overlap);
                 self.loud_again(at);
-                return true;
-            }
-            if said.is_none() {
-                overlap.hushed = true;
-                overlap.ducked = true;
-                self.overlap = Some(overlap);
+            } else {
+                self.hearing.set_hummed(false);
                 self.hush(at);
-                return true;
             }
+            return true;
         }
         self.overlap = None;
         self.interrupted(at, onset);
         true
+    }
+
+    /// The speech has paused, or may not interrupt any more.
+    fn overlap_is_over(&mut self, at: MediaTime) {
+        let Some(overlap) = self.overlap else { return };
+        // Where the recogniser never becomes certain, what it guessed has to do.
+        if self.was_surely_one(&overlap) || overlap.hushed && self.was_one(&overlap) {
+            self.overlap = None;
+            return self.interrupted(at, overlap.onset);
+        }
+        if !overlap.hushed && self.was_one(&overlap) {
+            self.overlap = Some(Overlap { hushed: true, ducked: true, ..overlap });
+            return self.hush(at);
+        }
+        // A hum that was over before it was decided is none the less one.
+        let hums = overlap.hum.is_some_and(|hum| hum >= self.hums_from);
+        if hums || overlap.hushed && self.said_over(&overlap) == Some(true) {
+            self.hearing.set_hummed(true);
+        }
+        self.loud_again(at);
     }
 
     /// Somebody seems to be interrupting: silence, and nothing is lost.

@@ -53,7 +53,8 @@ const DONE: [&str; 4] = ["no / thank you", "no / that is all", "no | more questi
 const FILLERS: [&str; 4] = ["um", "uh", "well", "so"];
 const CORRECTIONS: [&str; 3] = ["no wait", "i mean", "sorry"];
 /// Said while the agent speaks, without wanting the floor.
-const BACKCHANNELS: [&str; 6] = ["uh huh", "mm hm", "okay", "right", "yeah", "i see"];
+/// flite reads the letters of "mm hm"; "um hum" sounds like one.
+const BACKCHANNELS: [&str; 6] = ["uh huh", "um hum", "okay", "right", "yeah", "i see"];
 const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 /// When a caller does something.

@@ -79,6 +79,8 @@ pub struct Session {
     pub played: Vec<(UtteranceId, MediaTime, MediaTime)>,
     scheduled: Vec<(MediaTime, u64, Input)>,
     order: u64,
+    /// Inputs that are not made anew when they are delivered.
+    literal: Vec<(MediaTime, Input)>,
     /// What the caller says: end of each word.
     words: Vec<(MediaTime, String)>,
     confidence: f32,
@@ -123,6 +125,7 @@ impl Session {
             played: Vec::new(),
             scheduled: Vec::new(),
             order: 0,
+            literal: Vec::new(),
             words: Vec::new(),
             confidence: 0.9,
             utterance_from: MediaTime::ZERO,
@@ -137,6 +140,12 @@ impl Session {
     /// Schedules an input.
     pub fn at(&mut self, at_ms: u64, input: Input) {
         self.schedule(ms(at_ms), input);
+    }
+
+    /// Schedules an input that is delivered word for word, whatever the caller says.
+    pub fn deliver_as_it_is(&mut self, at_ms: u64, input: Input) {
+        self.literal.push((ms(at_ms), input.clone()));
+        self.at(at_ms, input);
     }
 
     fn schedule(&mut self, at: MediaTime, input: Input) {
@@ -233,6 +242,9 @@ impl Session {
 
     /// What is only known at the time of delivery is put in; what no longer happens is dropped.
     fn deliver(&mut self, input: Input) -> Option<Input> {
+        if self.literal.iter().any(|(at, literal)| *at == self.now && *literal == input) {
+            return Some(input);
+        }
         match input {
             Input::Heard(mut heard) => {
                 heard.text = self.recognised(heard.covers);

@@ -33,5 +33,6 @@ pub(crate) use prompt::{RULES, request};
 pub(crate) use response::{End, Keys, Response, Task};
 pub(crate) use sentence::Sentences;
 pub(crate) use words::{
-    is_assent, is_backchannel, is_mostly_backchannel, is_short, says_nothing, takes_floor, tokens, words,
+    is_assent, is_backchannel, is_mostly_backchannel, is_short, may_be_misheard, says_nothing, takes_floor, tokens,
+    words, words_beside_hums,
 };

@@ -10,8 +10,8 @@ const FILLERS: [&str; 8] = ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm"];
 /// Sounds with which people show that they listen; each token of it.
 const HUMS: [&str; 14] = ["uh", "huh", "mm", "mhm", "hm", "hmm", "mmm", "oh", "ah", "aha", "嗯", "哦", "啊", "噢"];
 /// Words with which they do, and which answer a yes-or-no question; longer ones before those that they hold.
-const ASSENTS: [&str; 13] =
-    ["yeah", "yes", "yep", "okay", "ok", "right", "sure", "好的", "是的", "对的", "明白", "对", "是"];
+const ASSENTS: [&str; 15] =
+    ["yeah", "yea", "yes", "yep", "yup", "okay", "ok", "right", "sure", "好的", "是的", "对的", "明白", "对", "是"];
 
 /// Words with which people take the floor. A hum is misheard as anything, but hardly as one of these.
 const FLOOR: [&str; 26] = [
@@ -196,8 +196,21 @@ pub(crate) fn is_short(text: &str) -> bool {
 
 /// Three words at most, of which half or more are such as a listener hums: the others may be misheard.
 pub(crate) fn is_mostly_backchannel(text: &str) -> bool {
-    let (all, others) = (tokens(text).len(), without(&without(text, &ASSENTS).join(" "), &HUMS).len());
+    let (all, others) = (tokens(text).len(), words_beside_hums(text));
     all <= 3 && others < all && others * 2 <= all
+}
+
+/// How many words there are beside those that a listener hums.
+pub(crate) fn words_beside_hums(text: &str) -> usize {
+    without(&without(text, &ASSENTS).join(" "), &HUMS).len()
+}
+
+/// Below this confidence one or two words over the agent's voice are taken for a hum that was misheard: what people mean is heard with 0.9 and more.
+const SURE: f32 = 0.65;
+
+/// One or two words of which the recogniser is not sure.
+pub(crate) fn may_be_misheard(text: &str, confidence: f32) -> bool {
+    confidence < SURE && words_beside_hums(text) <= 2
 }
 
 /// Begins as people do who take the floor, whatever hums stand before it.

@@ -185,7 +185,7 @@ impl Hearing {
             model: self.model,
             pace: self.pace.factor(),
             hesitation: self.pace.hesitation(),
-            settled: matches!(self.voice(), Some(Voice::Paused { last, .. }) if self.final_covers >= Some(last)),
+            settled: self.is_settled(),
         }
     }
 
@@ -284,6 +284,16 @@ impl Hearing {
     /// The words so far.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// How sure the recogniser is of them, 0 to 1.
+    pub fn confidence(&self) -> f32 {
+        self.confidence
+    }
+
+    /// The recogniser has given its final answer to all of the speech up to the pause.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.voice(), Some(Voice::Paused { last, .. }) if self.final_covers >= Some(last))
     }
 
     /// The end of the audio that the latest final hypothesis is about.

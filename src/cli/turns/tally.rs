@@ -86,9 +86,12 @@ impl Tally {
         let none = Inside::default();
         let inside = inside.unwrap_or(&none);
         // What was begun was begun in order.
-        for (act, turn) in caller.acts.iter().zip(&turns) {
+        let nexts = turns.iter().skip(1).map(|next| next.said.began).chain([Duration::MAX]);
+        for ((act, turn), next) in caller.acts.iter().zip(&turns).zip(nexts) {
             let said = &turn.said;
-            let stopped_for_it = inside.stops.iter().any(|at| *at >= said.began && *at <= said.ended + BECAUSE);
+            // A stop while the next thing is said is for that.
+            let because = (said.ended + BECAUSE).min(next);
+            let stopped_for_it = inside.stops.iter().any(|at| *at >= said.began && *at <= because);
             match act.deed {
                 Deed::Backchannel if turn.barge_in => {
                     figures.backchannels += 1;
