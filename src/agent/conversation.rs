@@ -73,7 +73,7 @@ pub struct Agent {
     pub(super) exchange: Exchange,
     /// How lines are said, as the session was told last.
     pub(super) manner: Manner,
-    now: MediaTime,
+    pub(super) now: MediaTime,
 }
 
 impl Agent {

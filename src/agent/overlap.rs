@@ -11,14 +11,15 @@
 use super::Action;
 use super::conversation::Agent;
 use super::dialogue::{
-    is_backchannel, is_mostly_backchannel, is_short, may_be_misheard, says_nothing, takes_floor, words_beside_hums,
+    is_assent, is_backchannel, is_mostly_backchannel, is_short, may_be_misheard, says_nothing, takes_floor,
+    words_beside_hums,
 };
 use super::listening::MAX_BEGUN_AGAIN;
 use super::phase::Phase;
 use super::turn::{Voice, continues};
 use crate::audio::MediaTime;
 use crate::record::Stage;
-use crate::speech::OverlapCue;
+use crate::speech::{AnswerKind, OverlapCue};
 
 /// From here on an overlap counts as an echo.
 const ECHO: f32 = 0.5;
@@ -121,7 +122,12 @@ impl Agent {
                 let seems = !overlap.hushed && self.was_one(&overlap);
                 let due = seems || self.was_surely_one(&overlap) || overlap.ducked && !self.awaits_words(&overlap);
                 let words = |last: MediaTime| last.plus_ms(self.config.flush_ms + WORDS_MS);
-                return if due { Some(MediaTime::ZERO) } else { self.pause_for(&overlap).map(words) };
+                return match self.pause_for(&overlap) {
+                    _ if due => Some(MediaTime::ZERO),
+                    // The end of the turn answers it.
+                    Some(_) if self.has_answered() => None,
+                    last => last.map(words),
+                };
             }
         };
         let overlap = self.overlap_of(onset);
@@ -146,8 +152,14 @@ impl Agent {
     /// The words that tell what it was are not there yet, or not for certain.
     fn awaits_words(&self, overlap: &Overlap) -> bool {
         let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
-        let hum = self.said_over(overlap) == Some(true);
-        self.pause_for(overlap).is_some() && !echo && !hum && !self.words_are_certain()
+        let hum = self.said_over(overlap) == Some(true) && !self.has_answered();
+        self.pause_for(overlap).is_some() && !echo && !hum && (!self.words_are_certain() || self.has_answered())
+    }
+
+    /// "Yes" to a yes-or-no question whose last words need not be heard any more.
+    fn has_answered(&self) -> bool {
+        let yes_no = self.dialogue.kind() == AnswerKind::YesNo;
+        yes_no && is_assent(self.hearing.text()) && self.lines.may_be_answered(self.now)
     }
 
     fn decide_overlap_at(&self, overlap: &Overlap) -> MediaTime {
@@ -184,8 +196,8 @@ impl Agent {
         echoed.map_or(decide, |(_, at)| decide.max(at.plus_ms(ECHO_WINDOW_MS)))
     }
 
-    /// What was said over the agent's voice so far: none without words, or where the recogniser is not sure of its last one, else whether they are mere backchannels. One short
-    /// word may be misheard: where the voice speaks against it, the voice is believed.
+    /// What was said over the agent's voice so far: none without words, or where the recogniser is not sure of its last ones, else
+    /// whether they are mere backchannels. One short word may be misheard: where the voice speaks against it, the voice is believed.
     fn said_over(&self, overlap: &Overlap) -> Option<bool> {
         let text = self.hearing.text().trim();
         let confidence = self.hearing.confidence();

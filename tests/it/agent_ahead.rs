@@ -368,6 +368,22 @@ fn words_that_never_become_certain_are_believed_in_the_end() {
 }
 
 #[test]
+fn yes_over_the_end_of_its_question_is_the_answer_and_over_the_beginning_a_hum() {
+    // The question is heard from 20 to 1220 ms.
+    for (onset, answered) in [(300, false), (850, true)] {
+        let mut session = Session::with(FLOW, eager());
+        session.run(onset - 100);
+        for at in (120..300).step_by(20) {
+            overlap(&mut session, onset, onset + at, 0.0, 0.05);
+        }
+        session.caller(onset, 300, "yes").run(onset + 1_300);
+        assert!(first(&session, |action| *action == Action::Pause).is_some(), "{onset}");
+        assert_eq!(session.lines().contains(&"Great."), answered, "{onset}: {:?}", session.said());
+        assert_eq!(first(&session, |action| *action == Action::Unduck).is_some(), !answered, "{onset}");
+    }
+}
+
+#[test]
 fn an_answer_of_the_model_goes_on_after_a_hum() {
     // Two sentences, the second of which comes while the agent is silent for a hum.
     let mut session = Session::with(MODEL, eager());

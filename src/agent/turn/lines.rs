@@ -44,6 +44,8 @@ pub(crate) struct Line {
     pauses: (u32, u64),
 }
 
+/// This share of a question says what is asked.
+const MOSTLY: f32 = 0.7;
 /// What is paused goes on from further back than it had come, but no further than this.
 const SAID_AGAIN_MS: u64 = 2_000;
 
@@ -209,6 +211,12 @@ impl Lines {
         let line = self.active.front()?;
         let played = line.played(at)?;
         Some((played as f32 / length(&line.what.text, line.total_samples) as f32).min(1.0))
+    }
+
+    /// The line that plays puts the state's question, and most of it was heard by `at`: it may be answered already.
+    pub fn may_be_answered(&self, at: MediaTime) -> bool {
+        let question = self.active.front().is_some_and(|line| line.what.question);
+        question && self.share_heard(self.paused.unwrap_or(at)).is_some_and(|share| share >= MOSTLY)
     }
 
     /// Something is on its way.
