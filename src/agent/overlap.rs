@@ -34,8 +34,6 @@ const PLAINLY_NONE: f32 = 0.2;
 /// Nearer to [`hums_from`] than this the voice leaves it open; so much later the shortest hums are over.
 const UNSURE: f32 = 0.1;
 const UNSURE_MS: u64 = 30;
-/// So many words that are no backchannel are believed before the recogniser is certain of them: fewer are what a hum is taken for at first.
-const BELIEVED_WORDS: usize = 3;
 /// After a pause in speech for which the agent fell silent: its words are there by then, beyond the time of the flush.
 const WORDS_MS: u64 = 250;
 /// How long it takes to say "mm-hm" to what is just heard.
@@ -119,7 +117,7 @@ impl Agent {
             // An overlap that is over leaves the voice soft until it is looked at; its words may still come.
             None => {
                 let overlap = self.overlap?;
-                let seems = !overlap.hushed && self.was_one(&overlap);
+                let seems = self.seems_one(&overlap);
                 let due = seems || self.was_surely_one(&overlap) || overlap.ducked && !self.awaits_words(&overlap);
                 let words = |last: MediaTime| last.plus_ms(self.config.flush_ms + WORDS_MS);
                 return match self.pause_for(&overlap) {
@@ -144,16 +142,11 @@ impl Agent {
         }
     }
 
-    /// The recogniser is certain of the words: it was asked for them, or there are many.
-    fn words_are_certain(&self) -> bool {
-        self.hearing.is_settled() || words_beside_hums(self.hearing.text()) >= BELIEVED_WORDS
-    }
-
     /// The words that tell what it was are not there yet, or not for certain.
     fn awaits_words(&self, overlap: &Overlap) -> bool {
         let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
         let hum = self.said_over(overlap) == Some(true) && !self.has_answered();
-        self.pause_for(overlap).is_some() && !echo && !hum && (!self.words_are_certain() || self.has_answered())
+        self.pause_for(overlap).is_some() && !echo && !hum && (!self.hearing.words_are_final() || self.has_answered())
     }
 
     /// "Yes" to a yes-or-no question whose last words need not be heard any more.
@@ -172,12 +165,12 @@ impl Agent {
         let voice = overlap.hum;
         if overlap.hushed {
             // Nothing is urgent any more: words decide, or that it goes on.
-            let told = said == Some(false) && self.words_are_certain() && self.may_be_believed(overlap);
+            let told = said == Some(false) && self.hearing.words_are_final() && self.may_be_believed(overlap);
             return onset.plus_ms(if told { self.config.duck_ms } else { self.config.surely_ms });
         }
         // A single word may be misheard, unless people take the floor with it.
         let text = self.hearing.text();
-        let several = takes_floor(text) || words_beside_hums(text) > 1 || self.words_are_certain();
+        let several = takes_floor(text) || words_beside_hums(text) > 1 || self.hearing.words_are_final();
         let told = said == Some(false) && several;
         if overlap.spared {
             let surely = voice.is_some_and(|voice| voice >= SURELY_BACKCHANNEL);
@@ -202,7 +195,7 @@ impl Agent {
         let text = self.hearing.text().trim();
         let confidence = self.hearing.confidence();
         let misheard = may_be_misheard(text, confidence) && !takes_floor(text);
-        let unsure = self.hearing.is_settled() && (misheard || confidence < self.config.min_confidence);
+        let unsure = self.hearing.words_are_final() && (misheard || confidence < self.config.min_confidence);
         if text.is_empty() || unsure {
             return None;
         }
@@ -211,9 +204,14 @@ impl Agent {
         (is_backchannel(text) || !says_nothing(text)).then(|| is_backchannel(text) || hums && may_be_misheard)
     }
 
+    /// An overlap that is over before it was decided seems to be an interruption: it takes the floor, as far as its words are known.
+    fn seems_one(&self, overlap: &Overlap) -> bool {
+        !overlap.hushed && takes_floor(self.hearing.text()) && self.was_one(overlap)
+    }
+
     /// An overlap that is over was an interruption, and its words are certain.
     fn was_surely_one(&self, overlap: &Overlap) -> bool {
-        self.words_are_certain() && self.was_one(overlap)
+        self.hearing.words_are_final() && self.was_one(overlap)
     }
 
     /// An overlap that was over before it was decided turns out to have been an interruption: its words say so.
@@ -276,7 +274,7 @@ impl Agent {
             return true;
         }
         let said = self.said_over(&overlap);
-        let certain = said == Some(false) && self.words_are_certain();
+        let certain = said == Some(false) && self.hearing.words_are_final();
         let long = onset.plus_ms(self.config.surely_ms) <= at;
         if self.lines.any() && !self.collides(onset) && !overlap.hushed && !certain && !long {
             let sounds = overlap.hum.is_some_and(|hum| hum >= self.hums_from);
@@ -306,7 +304,7 @@ impl Agent {
             self.overlap = None;
             return self.interrupted(at, overlap.onset);
         }
-        if !overlap.hushed && self.was_one(&overlap) {
+        if self.seems_one(&overlap) {
             self.overlap = Some(Overlap { hushed: true, ducked: true, ..overlap });
             return self.hush(at);
         }

@@ -292,8 +292,13 @@ impl Hearing {
     }
 
     /// The recogniser has given its final answer to all of the speech up to the pause.
-    pub fn is_settled(&self) -> bool {
+    fn is_settled(&self) -> bool {
         matches!(self.voice(), Some(Voice::Paused { last, .. }) if self.final_covers >= Some(last))
+    }
+
+    /// The words are that answer, and no later guess.
+    pub fn words_are_final(&self) -> bool {
+        self.is_settled() && self.covers == self.final_covers
     }
 
     /// The end of the audio that the latest final hypothesis is about.
