@@ -125,7 +125,8 @@ fn measure_a_known_gap(codec: CodecKind) {
         // sent when the last sample has ended. The onset is heard that delay after the answer's first packet came.
         let truth = (*answered - *heard).as_secs_f64() * 1000.0;
         eprintln!("{codec}: {gap:.2} ms measured, the peer waited {truth:.2} ms from the last packet");
-        assert!((truth - 2.0..truth + 15.0).contains(&gap), "{gap} against {truth}");
+        // Either side's clock is read late by some ms while other tests keep the cores busy.
+        assert!((truth - 5.0..truth + 15.0).contains(&gap), "{gap} against {truth}");
     }
     assert!(told.iter().zip(&turns).all(|(told, turn)| (told - turn.gap_ms.unwrap()).abs() < 0.1));
     assert!(turns[2].missed && turns[2].said.keys.as_deref() == Some("5"));
