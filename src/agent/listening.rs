@@ -283,7 +283,7 @@ impl Agent {
         let Phase::Talking(talking) = &mut self.phase else { return };
         let few = is_short(&turn.text) || is_mostly_backchannel(&turn.text);
         let misheard = self.lines.any() && !turn.interrupted_agent && may_be_misheard(&turn.text, turn.confidence);
-        let hummed = is_backchannel(&turn.text) || (turn.hummed && few || misheard) && !takes_floor(&turn.text);
+        let hummed = is_backchannel(&turn.text) || turn.hummed && few && !takes_floor(&turn.text) || misheard;
         let yes_no = self.dialogue.kind() == AnswerKind::YesNo && self.dialogue.asked();
         // "Mm-hm" over the agent's voice answers nothing; "yes" over a yes-or-no question does, and so does what sounded like
         // "mm-hm" and was "yes", once the question is over.

@@ -145,8 +145,8 @@ impl Agent {
     /// The words that tell what it was are not there yet, or not for certain.
     fn awaits_words(&self, overlap: &Overlap) -> bool {
         let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
-        let hum = self.said_over(overlap) == Some(true) && !self.has_answered();
-        self.pause_for(overlap).is_some() && !echo && !hum && (!self.hearing.words_are_final() || self.has_answered())
+        let open = self.said_over(overlap) != Some(true) && !self.hearing.words_are_final();
+        self.pause_for(overlap).is_some() && !echo && (open || self.has_answered())
     }
 
     /// "Yes" to a yes-or-no question whose last words need not be heard any more.
@@ -194,8 +194,8 @@ impl Agent {
     fn said_over(&self, overlap: &Overlap) -> Option<bool> {
         let text = self.hearing.text().trim();
         let confidence = self.hearing.confidence();
-        let misheard = may_be_misheard(text, confidence) && !takes_floor(text);
-        let unsure = self.hearing.words_are_final() && (misheard || confidence < self.config.min_confidence);
+        let misheard = may_be_misheard(text, confidence) || confidence < self.config.min_confidence;
+        let unsure = self.hearing.words_are_final() && misheard;
         if text.is_empty() || unsure {
             return None;
         }

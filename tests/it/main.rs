@@ -6,6 +6,7 @@ mod agent_disclosure;
 mod agent_doubt;
 mod agent_emotion;
 mod agent_flows;
+mod agent_overlap;
 mod agent_random;
 mod agent_sales;
 mod agent_session;

@@ -205,12 +205,13 @@ pub(crate) fn words_beside_hums(text: &str) -> usize {
     without(&without(text, &ASSENTS).join(" "), &HUMS).len()
 }
 
-/// Below this confidence one or two words over the agent's voice are taken for a hum that was misheard: what people mean is heard with 0.9 and more.
+/// Below this confidence one or two words over the agent's voice are taken for a hum that was misheard: what people mean is heard
+/// with 0.9 and more.
 const SURE: f32 = 0.65;
 
-/// One or two words of which the recogniser is not sure.
+/// One or two words of which the recogniser is not sure, and with which nobody takes the floor.
 pub(crate) fn may_be_misheard(text: &str, confidence: f32) -> bool {
-    confidence < SURE && words_beside_hums(text) <= 2
+    confidence < SURE && words_beside_hums(text) <= 2 && !takes_floor(text)
 }
 
 /// Begins as people do who take the floor, whatever hums stand before it.

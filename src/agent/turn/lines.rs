@@ -361,6 +361,13 @@ mod tests {
         NewLine { text: text.to_owned(), interruptible: true, ..NewLine::default() }
     }
 
+    /// Four words in a second, from 0 on.
+    fn playing(lines: &mut Lines) {
+        let id = lines.say(ms(0), line("one two three four"), "ask", None).unwrap();
+        lines.ready(ms(0), id, Some(16_000));
+        lines.started(id, ms(0));
+    }
+
     #[test]
     fn what_was_heard_is_what_is_recorded() {
         let config = TurnConfig::default();
@@ -387,9 +394,7 @@ mod tests {
     fn a_stop_that_nobody_confirms_is_taken_for_granted() {
         let config = TurnConfig::default();
         let mut lines = Lines::default();
-        let id = lines.say(ms(0), line("one two three four"), "ask", None).unwrap();
-        lines.ready(ms(0), id, Some(16_000));
-        lines.started(id, ms(0));
+        playing(&mut lines);
         lines.stop(ms(500), &config);
         assert_eq!(lines.deadline(&config), Some(ms(2_000)));
         assert_eq!(lines.unconfirmed(ms(1_999)), None);
@@ -401,9 +406,7 @@ mod tests {
     fn a_paused_line_is_never_overdue_and_has_the_time_of_the_pause_afterwards() {
         let config = TurnConfig::default();
         let mut lines = Lines::default();
-        let id = lines.say(ms(0), line("one two three four"), "ask", None).unwrap();
-        lines.ready(ms(0), id, Some(16_000));
-        lines.started(id, ms(0));
+        playing(&mut lines);
         lines.pause(ms(500));
         lines.pause(ms(600));
         assert_eq!((lines.deadline(&config), lines.overdue(ms(60_000), &config)), (None, None));
