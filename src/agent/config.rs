@@ -65,7 +65,7 @@ pub struct TurnConfig {
     /// This long after its onset it is decided whether that speech is an interruption; if so, the agent stops. A pause is
     /// only known after the voice detector's hangover, so sounds shorter than this less the hangover do not stop it.
     pub barge_in_ms: u64,
-    /// What was taken for a backchannel interrupts all the same when it goes on for so long.
+    /// What was taken for a backchannel interrupts all the same when it goes on for so long; what the agent fell silent for, 200 ms later.
     pub surely_ms: u64,
     /// Speech that begins this soon after the end of a turn was decided belongs to that turn: it had been cut off.
     pub resume_ms: u64,

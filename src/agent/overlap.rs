@@ -34,8 +34,11 @@ const PLAINLY_NONE: f32 = 0.2;
 /// Nearer to [`hums_from`] than this the voice leaves it open; so much later the shortest hums are over.
 const UNSURE: f32 = 0.1;
 const UNSURE_MS: u64 = 30;
-/// After a pause in speech for which the agent fell silent: its words are there by then, beyond the time of the flush.
-const WORDS_MS: u64 = 250;
+/// After a pause in speech for which the agent fell silent, beyond the time of the flush: its words are there by then, and who was not
+/// understood and only thinks ("um … what is it?") has gone on.
+const WORDS_MS: u64 = 400;
+/// The agent is silent already: speech may go on so much longer before it is surely no hum, which others' talk may have lengthened.
+const UNHURRIED_MS: u64 = 200;
 /// How long it takes to say "mm-hm" to what is just heard.
 const TAKEN_NOTE_MS: u64 = 150;
 
@@ -145,8 +148,15 @@ impl Agent {
     /// The words that tell what it was are not there yet, or not for certain.
     fn awaits_words(&self, overlap: &Overlap) -> bool {
         let echo = overlap.cue.is_some_and(|cue| cue.echo >= ECHO);
-        let open = self.said_over(overlap) != Some(true) && !self.hearing.words_are_final();
+        let open =
+            self.said_over(overlap) != Some(true) && (!self.hearing.words_are_final() || self.may_be_thinking(overlap));
         self.pause_for(overlap).is_some() && !echo && (open || self.has_answered())
+    }
+
+    /// Nothing was understood of what does not sound like a backchannel.
+    fn may_be_thinking(&self, overlap: &Overlap) -> bool {
+        let hums = overlap.hum.is_none_or(|hum| hum >= self.hums_from);
+        !hums && self.hearing.words_are_final() && says_nothing(self.hearing.text())
     }
 
     /// "Yes" to a yes-or-no question whose last words need not be heard any more.
@@ -166,7 +176,7 @@ impl Agent {
         if overlap.hushed {
             // Nothing is urgent any more: words decide, or that it goes on.
             let told = said == Some(false) && self.hearing.words_are_final() && self.may_be_believed(overlap);
-            return onset.plus_ms(if told { self.config.duck_ms } else { self.config.surely_ms });
+            return onset.plus_ms(if told { self.config.duck_ms } else { self.config.surely_ms + UNHURRIED_MS });
         }
         // A single word may be misheard, unless people take the floor with it.
         let text = self.hearing.text();

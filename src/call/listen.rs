@@ -2,7 +2,7 @@
 
 use super::speech::{Observed, Outbox};
 use crate::audio::{AudioFrame, MediaTime};
-use crate::speech::voice::VoiceCues;
+use crate::speech::voice::{Muffle, VoiceCues, Whose};
 use crate::speech::{
     Cue, EmotionDetector, EngineError, EngineKind, Expectation, Gate, RecognizerStream, SpeechEdge, TurnDetector,
     VoiceDetector,
@@ -22,10 +22,12 @@ pub(super) struct Listen {
     turn: Option<Box<dyn TurnDetector>>,
     /// What the voice tells beside the words.
     voice: Box<VoiceCues>,
+    /// What of the line the recogniser hears.
+    muffle: Muffle,
     /// How the voice sounds. None: nobody wants to know.
     emotion: Option<Box<dyn EmotionDetector>>,
     recognizer: Option<Box<dyn RecognizerStream>>,
-    pre_roll: VecDeque<AudioFrame>,
+    pre_roll: VecDeque<(AudioFrame, Whose)>,
     /// Frames go to the recogniser: from an onset until the session says that the utterance is over.
     in_utterance: bool,
     /// The gate says that the caller speaks.
@@ -52,6 +54,7 @@ impl Listen {
             gate,
             turn,
             voice: Box::default(),
+            muffle: Muffle::default(),
             emotion,
             recognizer,
             pre_roll: VecDeque::with_capacity(PRE_ROLL_FRAMES + 1),
@@ -71,6 +74,7 @@ impl Listen {
 
     pub(super) fn flush(&mut self) {
         if let Some(recognizer) = &mut self.recognizer {
+            self.muffle.flush(|frame| recognizer.push(frame));
             recognizer.flush();
         }
     }
@@ -78,6 +82,7 @@ impl Listen {
     /// The utterance is over; `usual`: the caller's usual voice may be learned from it.
     pub(super) fn finish(&mut self, usual: bool) {
         if let Some(recognizer) = &mut self.recognizer {
+            self.muffle.flush(|frame| recognizer.push(frame));
             recognizer.finish();
         }
         if let Some(emotion) = &mut self.emotion {
@@ -98,17 +103,18 @@ impl Listen {
         // A detector that answers about an earlier frame has heard nothing before its first one.
         let lag_ms = self.vad.lag_ms();
         let probability = self.voice.heard(frame, self.vad.push(frame), lag_ms);
+        let whose = self.voice.whose();
         let edge = (frame.at.ms() >= lag_ms).then(|| self.gate.push(frame.at.minus_ms(lag_ms), probability)).flatten();
         if let Some(turn) = &mut self.turn {
             turn.push(frame);
         }
         if self.in_utterance {
-            self.feed(frame, outbox);
+            self.feed(frame, whose, outbox);
         } else {
             if self.pre_roll.len() >= PRE_ROLL_FRAMES {
                 self.pre_roll.pop_front();
             }
-            self.pre_roll.push_back(*frame);
+            self.pre_roll.push_back((*frame, whose));
         }
         match edge {
             Some(SpeechEdge::Started { onset }) => {
@@ -117,8 +123,9 @@ impl Listen {
                     self.in_utterance = true;
                     let from = onset.minus_ms(LEAD_IN_MS);
                     let mut pre_roll = std::mem::take(&mut self.pre_roll);
-                    pre_roll.iter().filter(|frame| frame.end() > from).for_each(|frame| self.feed(frame, outbox));
-                    pre_roll.clear();
+                    for (frame, whose) in pre_roll.drain(..).filter(|(frame, _)| frame.end() > from) {
+                        self.feed(&frame, whose, outbox);
+                    }
                     self.pre_roll = pre_roll;
                 }
             }
@@ -149,12 +156,12 @@ impl Listen {
         }
     }
 
-    fn feed(&mut self, frame: &AudioFrame, outbox: &mut Outbox) {
+    fn feed(&mut self, frame: &AudioFrame, whose: Whose, outbox: &mut Outbox) {
         if let Some(heard) = self.emotion.as_mut().and_then(|emotion| emotion.push(frame)) {
             outbox.put(frame.end(), Observed::Cue(Cue::Emotion(heard)));
         }
         if let Some(recognizer) = &mut self.recognizer {
-            recognizer.push(frame);
+            self.muffle.push(frame, whose, |frame| recognizer.push(frame));
         }
     }
 
@@ -195,7 +202,8 @@ impl Listen {
 mod tests {
     use super::*;
     use crate::audio::FrameOrigin;
-    use crate::speech::{GateConfig, TurnCue};
+    use crate::speech::{GateConfig, Hypothesis, TurnCue};
+    use std::sync::Mutex;
     use tokio::sync::mpsc;
 
     /// Loud is speech, and the answer is about the frame before.
@@ -255,5 +263,52 @@ mod tests {
         // Announced 80 ms after the end, and 20 ms later for the detector's lag.
         let word = |from, to| [("started", from), ("paused", to), ("turn", to + 100)];
         assert_eq!(got, [word(160, 400), word(760, 1000)].concat());
+    }
+
+    /// Keeps the loudness of what it hears.
+    struct Ear(Arc<Mutex<Vec<(u64, i16)>>>);
+
+    impl RecognizerStream for Ear {
+        fn push(&mut self, frame: &AudioFrame) {
+            self.0.lock().unwrap().push((frame.at.ms(), frame.samples[0]));
+        }
+        fn expect(&mut self, _: &Arc<Expectation>) {}
+        fn flush(&mut self) {}
+        fn finish(&mut self) {}
+        fn poll(&mut self) -> Option<Result<Hypothesis, EngineError>> {
+            None
+        }
+    }
+
+    /// Anything is speech.
+    struct Anything;
+
+    impl VoiceDetector for Anything {
+        fn push(&mut self, frame: &AudioFrame) -> f32 {
+            f32::from(u8::from(frame.samples[0] > 0))
+        }
+    }
+
+    #[test]
+    fn the_recogniser_hears_each_frame_once_and_who_speaks_behind_the_caller_much_softer() {
+        let heard = Arc::default();
+        let gate = Gate::new(GateConfig::default());
+        let ear = Box::new(Ear(Arc::clone(&heard)));
+        let mut listen = Listen::new(Box::new(Anything), gate, None, None, Some(ear), "ear");
+        let (sender, _receiver) = mpsc::channel(64);
+        let mut outbox = Outbox::new(sender);
+        // A caller for 600 ms, somebody 28 dB softer for 800 ms, the caller again.
+        for n in 0..100 {
+            let loudness = if (30..70).contains(&n) { 320 } else { 8000 };
+            let frame =
+                AudioFrame { at: MediaTime::from_frames(n), origin: FrameOrigin::Received, samples: [loudness; 320] };
+            listen.hear(&frame, &mut outbox);
+        }
+        listen.finish(false);
+        let heard = heard.lock().unwrap();
+        assert!(heard.iter().map(|(at, _)| *at).eq((0..100).map(|n| 20 * n)), "{heard:?}");
+        let softer: Vec<u64> = heard.iter().filter(|(_, loudness)| *loudness == 10).map(|(at, _)| at / 20).collect();
+        // The end of a word (200 ms from the last loud step) and the last 100 ms, which may begin what comes, are as they were.
+        assert_eq!(softer, (41..65).collect::<Vec<_>>());
     }
 }

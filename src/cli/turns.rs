@@ -126,7 +126,7 @@ pub struct Figures {
     echo_db: f64,
     echo_calls: usize,
     self_interruptions: usize,
-    /// Times that it fell silent for its echo and went on.
+    /// Times that it fell silent for its echo, whatever came of it.
     self_pauses: usize,
     send_late_max_ms: f64,
     machine: Machine,

@@ -308,17 +308,21 @@ mod tests {
         let mut ours = vec![0; 4_800];
         ours.extend(voiced(48_000, 170.0, 3_000.0));
         ours.resize(64_000, 0);
-        let path = EchoPath::hybrid(-25.0, 120.0, &mut Dice::new(3));
+        // Loud enough for a caller of whom nothing is known yet.
+        let path = EchoPath::hybrid(-10.0, 120.0, &mut Dice::new(3));
         let line = Line { language: "en", ours: &ours, echo: Some(&path), caller: None, noise_dbfs: -68.0 };
         let alone = judge(&line, &Loud, &mut Dice::new(5)).unwrap();
         assert!(alone.echoes > 0 && !alone.interrupted_itself, "{alone:?}");
         let theirs = voiced(24_000, 240.0, 3_000.0);
         let both = judge(&Line { caller: Some((20_000, &theirs)), ..line }, &Loud, &mut Dice::new(5)).unwrap();
         assert!(both.stopped_ms.is_some_and(|ms| (60.0..900.0).contains(&ms)), "{both:?}");
-        // Without our voice in it the same echo is somebody else: the figure can be other than nought.
-        let mut stranger = vec![0; 4_800];
-        stranger.extend(voiced(48_000, 110.0, 300.0));
-        let line = Line { echo: None, caller: Some((0, &stranger)), ..line };
-        assert!(judge(&line, &Loud, &mut Dice::new(5)).unwrap().stopped_ms.is_some());
+        // What is not ours is a caller, the figure can be other than nought; one so soft, of whom nothing was heard before, is somebody behind.
+        for (amplitude, stops) in [(3_000.0, true), (300.0, false)] {
+            let mut stranger = vec![0; 4_800];
+            stranger.extend(voiced(48_000, 110.0, amplitude));
+            let line = Line { echo: None, caller: Some((0, &stranger)), ..line };
+            let judged = judge(&line, &Loud, &mut Dice::new(5)).unwrap();
+            assert_eq!(judged.stopped_ms.is_some(), stops, "{amplitude}: {judged:?}");
+        }
     }
 }

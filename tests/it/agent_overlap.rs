@@ -29,10 +29,11 @@ fn an_interruption_ducks_then_silences_then_stops() {
     let (mut session, onset) = speaking();
     overlap(&mut session, onset, onset + 120, 0.1, 0.4);
     overlap(&mut session, onset, onset + 240, 0.1, 0.3);
-    session.caller(onset, 1_500, "who is this").run(onset + 1_000);
+    session.caller(onset, 1_500, "who is this").run(onset + 1_200);
     assert_eq!(first(&session, |action| *action == Action::Duck), Some(onset + 100));
     assert_eq!(first(&session, |action| *action == Action::Pause), Some(onset + 260));
-    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 800));
+    // Silent as it is, it takes 200 ms more to be sure.
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 1_000));
     assert!(first(&session, |action| *action == Action::Unduck).is_none(), "a new epoch is at full volume by itself");
 }
 
@@ -50,12 +51,13 @@ fn speech_without_words_that_goes_on_stops_the_agent() {
     overlap(&mut session, onset, onset + 200, 0.0, 0.05);
     session.caller(onset, 1_500, "").run(onset + 1_400);
     assert_eq!(first(&session, |action| *action == Action::Pause), Some(onset + 200));
-    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 800));
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 1_000));
 }
 
 #[test]
 fn a_hum_that_sounds_like_an_interruption_only_makes_the_agent_wait() {
-    for (hum, over_by) in [("uh huh", 400 + VAD_MS), ("", 400 + 160 + ASR_MS)] {
+    // Who was not understood may be thinking, and is waited for.
+    for (hum, over_by) in [("uh huh", 400 + VAD_MS), ("", 400 + 160 + 400)] {
         let (mut session, onset) = speaking();
         for at in (120..400).step_by(40) {
             overlap(&mut session, onset, onset + at, 0.0, 0.05);
@@ -131,8 +133,8 @@ fn guesses_after_the_final_answer_stop_nothing() {
     for at in (120..400).step_by(40) {
         overlap(&mut session, onset, onset + at, 0.0, 0.3);
     }
-    session.caller(onset, 400, "").run(onset + 690);
-    assert!(first(&session, |action| *action == Action::Unduck).is_some(), "nothing was understood");
+    session.caller(onset, 400, "").run(onset + 700);
+    assert!(first(&session, |action| *action == Action::Pause).is_some(), "nothing was understood");
     let covers = ms(onset + 680);
     let guess = Hypothesis {
         kind: HypothesisKind::Partial,
@@ -142,8 +144,12 @@ fn guesses_after_the_final_answer_stop_nothing() {
         degraded: false,
     };
     session.deliver_as_it_is(onset + 700, Input::Heard(guess));
-    session.run(onset + 740);
+    session.run(onset + 1_400);
+    assert!(first(&session, |action| *action == Action::Unduck).is_some());
     assert!(first(&session, |action| *action == Action::StopSpeaking).is_none());
+    let heard: Vec<String> =
+        session.turns().iter().filter(|turn| turn.speaker == Speaker::Caller).map(|turn| turn.text.clone()).collect();
+    assert!(heard.iter().all(String::is_empty), "{heard:?}");
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn words_that_never_become_certain_are_believed_in_the_end() {
     session.caller(onset, 400, "operator").run(onset + 2_000);
     assert!(first(&session, |action| *action == Action::Unduck).is_none());
     let stopped = first(&session, |action| *action == Action::StopSpeaking).unwrap();
-    assert!((onset + 600..onset + 900).contains(&stopped), "{}", stopped - onset);
+    assert!((onset + 900..onset + 1_000).contains(&stopped), "{}", stopped - onset);
 }
 
 #[test]
@@ -293,10 +299,11 @@ fn one_cue_of_two_that_errs_does_not_decide() {
 fn words_tell_more_than_the_voice() {
     let (mut session, onset) = speaking();
     overlap(&mut session, onset, onset + 200, 0.0, 0.55);
-    session.caller(onset, 900, "no listen to me please now").run(onset + 1_000);
+    session.caller(onset, 900, "no listen to me please now").run(onset + 1_300);
     let silent = first(&session, |action| *action == Action::Pause).unwrap();
     assert!(silent < onset + 260, "{silent}");
-    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 800));
+    let certain = onset + 900 + 160 + ASR_MS;
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(certain));
 }
 
 #[test]
@@ -343,10 +350,10 @@ fn an_echo_that_fades_is_no_caller_until_it_is_over() {
     for at in (120..=400).step_by(20) {
         overlap(&mut session, onset, onset + at, if at < 200 { 0.7 } else { 0.2 }, 0.1);
     }
-    session.caller(onset, 1_500, "who is this").run(onset + 1_000);
+    session.caller(onset, 1_500, "who is this").run(onset + 1_200);
     let silent = first(&session, |action| *action == Action::Pause).unwrap();
     assert!((onset + 260..=onset + 340).contains(&silent), "{silent}");
-    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 800));
+    assert_eq!(first(&session, |action| *action == Action::StopSpeaking), Some(onset + 1_000));
 }
 
 #[test]

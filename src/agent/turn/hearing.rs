@@ -239,7 +239,7 @@ impl Hearing {
 
     /// Takes a hypothesis. Returns whether the words changed; one about the previous utterance changes nothing.
     pub fn hypothesis(&mut self, heard: &Hypothesis) -> bool {
-        if self.since.is_some_and(|since| heard.covers <= since.plus_ms(STALE_MS)) {
+        if self.since.is_some_and(|since| heard.covers <= since.plus_ms(STALE_MS)) || self.is_guess_after_all(heard) {
             return false;
         }
         self.covers = Some(heard.covers);
@@ -256,6 +256,13 @@ impl Hearing {
         }
         self.text = text.to_owned();
         true
+    }
+
+    /// Over the agent's voice, where an echo and other people are heard as words: a guess that comes after the final answer to all that
+    /// the caller said, and so is about what the caller did not say.
+    fn is_guess_after_all(&self, heard: &Hypothesis) -> bool {
+        let over = self.open.is_some_and(|open| open.over);
+        over && heard.kind != HypothesisKind::Final && self.is_settled()
     }
 
     /// A turn is open.

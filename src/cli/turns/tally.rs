@@ -12,6 +12,8 @@ use std::time::Duration;
 const RECALLED_MS: f64 = 1000.0;
 /// The agent stopped because of a sound when it did so within this time of the sound's end.
 const BECAUSE: Duration = Duration::from_millis(700);
+/// The end of a line's sound and the event of it lie no further apart.
+const SAME_MS: u64 = 60;
 /// The agent is turned down because of an onset within this time.
 const DUCKED_WITHIN_MS: f64 = 600.0;
 
@@ -28,12 +30,13 @@ pub(super) struct Tally {
     turns_cut_off: usize,
 }
 
-/// When the agent was stopped by what it took for an interruption, when it turned its voice down, and when it fell silent and went on, on the
-/// telephone's clock.
+/// When the agent was stopped by what it took for an interruption, when it turned its voice down, when it fell silent, and from when to when it
+/// was silent until it went on; on the telephone's clock.
 #[derive(Debug, Default)]
 pub(super) struct Inside {
     pub stops: Vec<Duration>,
     pub ducks: Vec<Duration>,
+    pub hushes: Vec<Duration>,
     pub pauses: Vec<(Duration, Duration)>,
 }
 
@@ -55,17 +58,29 @@ pub(super) fn pauses(events: &[TimelineEvent]) -> impl Iterator<Item = (MediaTim
     })
 }
 
+/// When it was decided to cut the line that was last heard at `ended`: where the agent had fallen silent before, that was later.
+pub(super) fn stopped(events: &[TimelineEvent], ended: MediaTime) -> MediaTime {
+    let since = events.iter().filter(|event| event.at.plus_ms(SAME_MS) >= ended);
+    let mut next = since.filter(|event| matches!(event.what, Stage::Stopped | Stage::FirstPacket));
+    // Another line at once: an answer to what was taken for a turn cut this one.
+    next.next().filter(|event| event.what == Stage::Stopped).map_or(ended, |event| event.at)
+}
+
 impl Inside {
     pub fn of(account: &Account, held: &HeldCall) -> Self {
         let on_phone = |at: MediaTime| at.since(account.origin).saturating_duration_since(held.log.origin);
+        let events = &account.record.timeline.events;
+        let times = |wanted: fn(&Stage) -> bool| {
+            let wanted = events.iter().filter(move |event| wanted(&event.what));
+            wanted.map(|event| on_phone(event.at)).collect()
+        };
         let turns = account.record.turns.iter();
         let cut = turns.filter(|turn| turn.speaker == Speaker::Agent && turn.interrupted);
-        let events = account.record.timeline.events.iter();
-        let ducked = events.filter(|event| matches!(event.what, Stage::Ducked | Stage::Hushed));
         Self {
-            stops: cut.map(|turn| on_phone(turn.ended)).collect(),
-            ducks: ducked.map(|event| on_phone(event.at)).collect(),
-            pauses: pauses(&account.record.timeline.events).map(|(from, to)| (on_phone(from), on_phone(to))).collect(),
+            stops: cut.map(|turn| on_phone(stopped(events, turn.ended))).collect(),
+            ducks: times(|stage| matches!(stage, Stage::Ducked | Stage::Hushed)),
+            hushes: times(|stage| *stage == Stage::Hushed),
+            pauses: pauses(events).map(|(from, to)| (on_phone(from), on_phone(to))).collect(),
         }
     }
 }
@@ -135,7 +150,7 @@ impl Tally {
             figures.echo_calls += 1;
             let provoked = |at: &Duration| turns.iter().any(|t| *at >= t.said.began && *at <= t.said.ended + BECAUSE);
             figures.self_interruptions += inside.stops.iter().filter(|at| !provoked(at)).count();
-            figures.self_pauses += inside.pauses.iter().filter(|(from, _)| !provoked(from)).count();
+            figures.self_pauses += inside.hushes.iter().filter(|at| !provoked(at)).count();
         }
         figures.calls += 1;
         figures.send_late_max_ms = figures.send_late_max_ms.max(held.log.send_late_max_ms);

@@ -1,6 +1,6 @@
 //! What is counted of simulated callers.
 
-use super::tally::pauses;
+use super::tally::{pauses, stopped};
 use super::*;
 use crate::audio::{CodecKind, MediaTime};
 use crate::phone::{Aside, CallLog, End, HeardStats, HeldCall, Said, Spurt};
@@ -73,8 +73,12 @@ fn a_call_is_counted_as_it_was_heard() {
     };
     let held = HeldCall { peer: "p".into(), sip_call_id: "c".into(), codec: CodecKind::G722, end: End::WeHungUp, log };
     // Stopped for the backchannel, for the interruption, and once for nothing.
-    let inside =
-        Inside { stops: vec![at(5400), at(6250), at(8900)], ducks: vec![at(6110)], pauses: vec![(at(8000), at(8600))] };
+    let inside = Inside {
+        stops: vec![at(5400), at(6250), at(8900)],
+        ducks: vec![at(6110)],
+        hushes: vec![at(8000)],
+        pauses: vec![(at(8000), at(8600))],
+    };
     let mut tally = Tally::default();
     tally.add(&caller, true, &held, Some(&inside));
     let figures = tally.finish();
@@ -103,10 +107,16 @@ fn a_pause_is_one_that_the_agent_came_back_from() {
         (900, Stage::Unducked),
         (1_000, Stage::Hushed),
         (1_400, Stage::Stopped),
+        (1_980, Stage::FirstPacket),
         (2_000, Stage::Ducked),
         (2_100, Stage::Unducked),
     ];
     let events: Vec<_> = stages.map(|(ms, stage)| TimelineEvent::new(at(ms), stage)).into();
+    assert_eq!(
+        (stopped(&events, at(1_020)), stopped(&events, at(1_960))),
+        (at(1_400), at(1_960)),
+        "silent, then cut; cut by an answer"
+    );
     assert_eq!(pauses(&events).collect::<Vec<_>>(), [(at(300), at(900))]);
 }
 

@@ -54,12 +54,12 @@ const STYLE: &str = "text{font-family:Inter,'Helvetica Neue',Arial,'Noto Sans','
      .side{font-size:11px;text-anchor:end;font-weight:600}.caller,.said{fill:#2563eb}.agent{fill:#c2570c}\
      .wc{stroke:#2563eb;stroke-width:1.8;fill:none}.wa{stroke:#ea7317;stroke-width:1.8;fill:none}\
      .zc{stroke:#bfd3fb}.za{stroke:#f7d3b5}.speech{fill:#2563eb}.pause{fill:#dbe7fe}.wait{fill:#a8b3c4}\
-     .kept{fill:#16a34a}.drop{fill:#f3b4b4}.duck{fill:#fbbf24;fill-opacity:.45}\
+     .kept{fill:#16a34a}.drop{fill:#f3b4b4}.duck{fill:#fbbf24;fill-opacity:.45}.hush{fill:#b45309;fill-opacity:.35}\
      .word{font-size:11px;fill:#64748b}.said{font-size:11px;font-weight:600}.line{font-size:11px;fill:#9a3f07}\
      .stem{stroke:#cbd5e1;stroke-width:.8}.mark{font-size:9.5px}.mark,.word,.said{paint-order:stroke;stroke:#fff;stroke-width:2.5px}.gap{stroke:#0f172a;stroke-width:1.3;fill:none}\
      .ms{font-size:12px;font-weight:700;fill:#0f172a;text-anchor:middle}.key{font-size:11px}\
      .flush,.final{fill:#64748b}.begun,.ready{fill:#16a34a}.dropped,.stopped{fill:#dc2626}.decided{fill:#0f172a}\
-     .packet{fill:#ea7317}.ducked{fill:#d99a06}.filler,.switch{fill:#9333ea}";
+     .packet{fill:#ea7317}.ducked{fill:#d99a06}.hushed{fill:#b45309}.filler,.switch{fill:#9333ea}";
 
 /// The time axis, folded into rows.
 #[derive(Clone, Debug)]
@@ -245,7 +245,8 @@ fn head(svg: &mut Svg, record: &CallRecord, story: &Story) {
         ("wait", "silence waited for"),
         ("kept", "answer held ready, then said"),
         ("drop", "held ready, thrown away"),
-        ("duck", "agent turned down or paused"),
+        ("duck", "agent turned down"),
+        ("hush", "paused"),
     ] {
         svg.bar(class, (x, 62.0), (16.0, 8.0), label);
         svg.text("key", (x + 22.0, 70.0), label);
@@ -321,7 +322,8 @@ fn bar(svg: &mut Svg, axis: &Axis, stretch: &Stretch) {
         Kind::Wait => ("wait", THOUGHT - 2.0, 6.0, "silence waited for"),
         Kind::Kept => ("kept", THOUGHT - 9.0, 5.0, "answer held ready, then said"),
         Kind::Dropped => ("drop", THOUGHT - 9.0, 5.0, "answer held ready, thrown away"),
-        Kind::Ducked => ("duck", AGENT - WAVE, 2.0 * WAVE, "agent turned down or paused"),
+        Kind::Ducked => ("duck", AGENT - WAVE, 2.0 * WAVE, "agent turned down"),
+        Kind::Paused => ("hush", AGENT - WAVE, 2.0 * WAVE, "agent paused"),
         Kind::Gap => return bracket(svg, axis, stretch),
     };
     let tip = format!("{what}: {length:.0} ms from {from_s:.2} s");

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Dropped,
     /// The agent was turned down.
     Ducked,
+    /// The agent was paused.
+    Paused,
     /// From the caller's last sample to the first packet of the answer.
     Gap,
 }
@@ -118,7 +120,7 @@ pub(super) fn story(record: &CallRecord) -> Story {
             story.stretches.push(Stretch { kind, from_ms, to_ms });
         }
     };
-    let (mut speech, mut silence, mut held, mut ducked) = (None, None, None, None);
+    let (mut speech, mut silence, mut held, mut ducked, mut hushed) = (None, None, None, None, None);
     let mut heard = String::new();
     // Only the first line of an answer tells of its latency.
     let mut answering = false;
@@ -172,15 +174,18 @@ pub(super) fn story(record: &CallRecord) -> Story {
                 ducked.get_or_insert(at);
             }
             Stage::Hushed => {
-                mark("ducked", "paused");
-                ducked.get_or_insert(at);
+                add(Kind::Ducked, ducked.take(), at);
+                mark("hushed", "paused");
+                hushed.get_or_insert(at);
             }
             Stage::Unducked => {
                 add(Kind::Ducked, ducked.take(), at);
+                add(Kind::Paused, hushed.take(), at);
                 mark("ducked", "up again");
             }
             Stage::Stopped => {
                 add(Kind::Ducked, ducked.take(), at);
+                add(Kind::Paused, hushed.take(), at);
                 mark("stopped", "stopped");
             }
             Stage::Filler => mark("filler", "filler"),

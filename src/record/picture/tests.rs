@@ -96,6 +96,7 @@ fn the_gap_the_words_and_the_stages_are_in_the_picture() {
         (2380, Stage::SpeculationKept),
         (2400, Stage::FirstPacket),
         (3000, Stage::Ducked),
+        (3080, Stage::Hushed),
         (3200, Stage::Stopped),
     ];
     let turns = vec![turn(Speaker::Caller, "what time is it", 1000, 2000), answer("It is noon", 2000, 2400, 3220)];
@@ -107,7 +108,7 @@ fn the_gap_the_words_and_the_stages_are_in_the_picture() {
         assert!(svg.contains(wanted), "no {wanted}");
     }
     assert!(svg.contains("answers begun early: 1 said, 0 thrown away"));
-    assert!(svg.contains("agent turned down or paused: 200 ms from 3.00 s"));
+    assert!(svg.contains("agent turned down: 80 ms from 3.00 s") && svg.contains("agent paused: 120 ms from 3.08 s"));
 }
 
 #[test]
@@ -174,7 +175,8 @@ fn how_the_caller_sounded_is_under_the_voice_and_the_switch_says_why() {
 proptest! {
     #[test]
     fn whatever_is_in_a_record_makes_a_sound_picture(
-        events in prop::collection::vec((0u64..20_000, 0usize..17, "[a-z <&我 ]{0,12}"), 0..60),
+        // No word may look like a number that is none.
+        events in prop::collection::vec((0u64..20_000, 0usize..17, "[a-hj-z <&我 ]{0,12}"), 0..60),
         turns in prop::collection::vec((any::<bool>(), 0u64..20_000, 0u64..5000, "\\PC{0,40}"), 0..10),
         steps in 0usize..2500,
     ) {

@@ -6,11 +6,13 @@
 
 mod backchannel;
 mod caller;
+mod muffle;
 mod near;
 mod overlap;
 mod pause;
 
 pub use backchannel::{FEATURES, Features, Weights};
+pub use muffle::{Muffle, Whose};
 
 use super::{Cue, SpeechEdge};
 use crate::audio::echo::EchoFinder;
@@ -61,6 +63,8 @@ pub struct VoiceCues {
     spoken: Option<MediaTime>,
     /// Until then a hiss belongs to our own voice come back.
     ours_until: Option<MediaTime>,
+    /// Whose speech the last frame held.
+    whose: Whose,
     overlap: Option<Overlap>,
 }
 
@@ -75,6 +79,7 @@ impl Default for VoiceCues {
             onset: None,
             spoken: None,
             ours_until: None,
+            whose: Whose::Nobody,
             overlap: None,
         }
     }
@@ -93,6 +98,7 @@ impl VoiceCues {
     /// `lag_ms` earlier is. Gives the probability that it is the caller's speech, and not ours come back or somebody else's in
     /// the caller's room.
     pub fn heard(&mut self, frame: &AudioFrame, probability: f32, lag_ms: u64) -> f32 {
+        self.whose = Whose::Nobody;
         self.echo.heard(frame);
         let steps = self.prosody.push(&frame.samples);
         for (n, step) in (1..).zip(steps) {
@@ -105,13 +111,16 @@ impl VoiceCues {
             return probability;
         }
         let level = self.level_dbfs(frame.end().minus_ms(lag_ms));
-        if !self.near.is_caller(frame.end(), level) {
-            return 0.0;
-        }
-        if !self.agent_audible(frame.at) {
-            return probability;
-        }
-        let ours = match self.echo.known_share(OURS_MS, lag_ms) {
+        let over = self.agent_audible(frame.at);
+        let others = over && (level < FAINT_DBFS || self.is_ours(frame, lag_ms))
+            || !self.near.is_caller(frame.end(), level, over);
+        self.whose = if others { Whose::Others } else { Whose::Caller };
+        if others { 0.0 } else { probability }
+    }
+
+    /// It is ours, come back.
+    fn is_ours(&mut self, frame: &AudioFrame, lag_ms: u64) -> bool {
+        match self.echo.known_share(OURS_MS, lag_ms) {
             Some(share) if share >= OURS => {
                 self.ours_until = Some(frame.end().plus_ms(HISS_MS));
                 true
@@ -119,8 +128,12 @@ impl VoiceCues {
             Some(_) => false,
             // An s after a vowel of ours is ours.
             None => self.ours_until.is_some_and(|until| frame.at < until),
-        };
-        if ours || level < FAINT_DBFS { 0.0 } else { probability }
+        }
+    }
+
+    /// Whose speech the frame holds that [`VoiceCues::heard`] judged last.
+    pub const fn whose(&self) -> Whose {
+        self.whose
     }
 
     /// What there is to say once the gate has judged the frame that ends at `now`.

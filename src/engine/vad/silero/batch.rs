@@ -22,6 +22,9 @@ const LARGEST: usize = 128;
 /// Chunks that wait for the next batch, because their call has one in this batch already: from here on no more are received, so
 /// that they wait in the queue, which drops what it has no room for.
 const HELD: usize = 1024;
+/// Batches in a row that fail, each twice, before the model is given up. ONNX Runtime fails, rarely and for once, in the branches of an `If`
+/// ("GetElementType is not implemented", its issue 22075).
+const FAILURES: u32 = 3;
 /// Answers that are kept for a call that does not take them. The oldest is dropped.
 const ANSWERS: usize = 64;
 
@@ -223,6 +226,7 @@ impl Run {
     fn work(mut self, receiver: &Receiver<Chunk>) {
         // Second chunks of calls that are in the batch already: the state makes them wait for the first one's answer.
         let mut held: VecDeque<Chunk> = VecDeque::new();
+        let mut failures = 0;
         loop {
             let mut batch: Vec<Chunk> = Vec::new();
             let mut later = VecDeque::new();
@@ -247,37 +251,43 @@ impl Run {
                 batch.iter().for_each(|chunk| chunk.mailbox.put(None));
                 continue;
             }
-            match self.run(&batch) {
+            let answers = self.run(&batch).or_else(|error| {
+                tracing::warn!(%error, "silero failed; once more");
+                self.run(&batch)
+            });
+            match answers {
                 Ok(answers) => {
+                    failures = 0;
                     for (chunk, probability) in batch.iter().zip(answers) {
                         chunk.mailbox.put(Some((chunk.end, probability)));
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "silero failed and hears no more; the voice detector before it goes on alone");
-                    self.failed.store(true, Ordering::Relaxed);
+                    failures += 1;
+                    if failures >= FAILURES {
+                        tracing::error!(%error, "silero failed and hears no more; the voice detector before it goes on alone");
+                        self.failed.store(true, Ordering::Relaxed);
+                    }
                     batch.iter().for_each(|chunk| chunk.mailbox.put(None));
                 }
             }
         }
     }
 
-    /// The probability of each chunk, and each call's memory brought forward.
+    /// The probability of each chunk, and each call's memory brought forward; neither where the model failed.
     fn run(&mut self, batch: &[Chunk]) -> Result<Vec<f32>, String> {
         let count = batch.len();
         self.input.clear();
         self.state.clear();
         self.state.resize(count * STATE, 0.0);
         for (n, chunk) in batch.iter().enumerate() {
-            let mut memory = chunk.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let memory = chunk.memory.lock().unwrap_or_else(PoisonError::into_inner);
             self.input.extend_from_slice(&memory.context);
             self.input.extend_from_slice(&chunk.samples);
             // The model wants the first layer of all calls, then the second.
             let (first, second) = memory.state.split_at(LAYER);
             self.state[n * LAYER..][..LAYER].copy_from_slice(first);
             self.state[(count + n) * LAYER..][..LAYER].copy_from_slice(second);
-            let tail = chunk.samples.len().saturating_sub(self.context);
-            memory.context.copy_from_slice(&chunk.samples[tail..]);
         }
         let failed = |e: ort::Error| e.to_string();
         let width = self.context + self.chunk;
@@ -300,6 +310,8 @@ impl Run {
             let (first, second) = memory.state.split_at_mut(LAYER);
             first.copy_from_slice(&states[n * LAYER..][..LAYER]);
             second.copy_from_slice(&states[(count + n) * LAYER..][..LAYER]);
+            let tail = chunk.samples.len().saturating_sub(self.context);
+            memory.context.copy_from_slice(&chunk.samples[tail..]);
         }
         Ok(answers.iter().map(|p| if p.is_finite() { p.clamp(0.0, 1.0) } else { 0.0 }).collect())
     }

@@ -158,3 +158,24 @@ fn a_call_that_sends_without_end_fills_no_more_than_the_queue() {
     let waiting = place.mailbox().waiting();
     assert!((1000..5500).contains(&waiting), "{waiting} chunks wait");
 }
+
+#[test]
+fn a_batch_that_fails_costs_its_answers_and_only_several_in_a_row_the_model() {
+    if let Err(what) = onnx::available(None) {
+        return crate::engine::skip(what);
+    }
+    let worker = Worker::start(None, onnx::Model::Bytes(MODEL.0, MODEL.1), 16_000, Duration::from_millis(1)).unwrap();
+    let place = worker.place();
+    let answer_to = |samples: usize| {
+        place.send(vec![0.0; samples], samples as u64);
+        place.mailbox().settle(Duration::from_secs(10));
+        place.mailbox().take().map(|(end, _)| end)
+    };
+    for _ in 0..3 {
+        assert_eq!((answer_to(100), answer_to(100)), (None, None), "no chunk has so few samples");
+        assert_eq!(answer_to(512), Some(512));
+        assert!(!place.failed());
+    }
+    assert_eq!((answer_to(100), answer_to(100), answer_to(100)), (None, None, None));
+    assert!(place.failed() && answer_to(512).is_none());
+}
