@@ -56,7 +56,8 @@ fn an_echo_interrupts_nobody_and_a_caller_over_it_is_heard() {
         CALLERS.iter().flat_map(|text| ["rms", "awb"].map(|voice| speak(&flite, voice, text))).collect();
     let (mut lines, mut overlaps, mut late, mut stopped) = (0, 0, 0, 0);
     let (mut callers, mut heard) = (0, 0);
-    for echo_db in [-20.0, -25.0, -30.0, -35.0] {
+    // The first two are loud enough for a caller of whom nothing is known yet.
+    for echo_db in [-12.0, -16.0, -25.0, -30.0] {
         for (ours, theirs) in ours.iter().zip(&theirs) {
             let mut sent = vec![0; 4800];
             sent.extend(ours);
